@@ -1,0 +1,124 @@
+//! Adapters: one file an engine, one row in [`ADAPTERS`]. The bridge hands them operations and SQL text; they know relations,
+//! schemas and batches, never nodes.
+
+use async_trait::async_trait;
+
+use crate::name::{Relation, RelationType};
+use crate::rows::{ColumnType, Rows};
+
+/// What went wrong outside the project's text: the engine's own message, with the place in the SQL where it knows one.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct AdapterError {
+    /// Stable kebab-case name: `sql-parse`, `sql-plan`, `sql-run`, `relation-missing`, `external-row`, `io` …
+    pub code: &'static str,
+    pub message: String,
+    /// Line and column in the statement sent, from 1.
+    pub position: Option<(u32, u32)>,
+    /// What may help: nearest names, the expected form.
+    pub help: Option<String>,
+}
+
+/// What the engine can do; asked instead of its name.
+#[derive(Clone, Debug)]
+pub struct Capabilities {
+    /// A view keeps working when its parent is replaced.
+    pub late_bound_views: bool,
+    /// Merge needs a `unique_key` and is one atomic commit.
+    pub merge: bool,
+    /// `alter table … add column`.
+    pub add_column: bool,
+}
+
+/// How rows enter a table that exists already.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IncrementalWrite {
+    Append,
+    /// Rows that match on `keys` are updated (only `update_columns` where given), others inserted.
+    Merge { keys: Vec<String>, update_columns: Option<Vec<String>>, predicates: Vec<String> },
+    /// Rows whose `keys` appear in the new rows are deleted first; same commit.
+    DeleteInsert { keys: Vec<String>, predicates: Vec<String> },
+}
+
+/// One thing to do to the database, decided by a materialization, done by an adapter in one atomic step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operation {
+    CreateSchema { database: Option<String>, schema: String },
+    /// Create or replace; replaces a table of that name too.
+    CreateView { relation: Relation, sql: String, description: Option<String> },
+    /// Create or replace atomically from a query; replaces a view of that name too.
+    CreateTableAs { relation: Relation, sql: String, options: TableOptions },
+    /// Write a query's rows into an existing table.
+    Write { relation: Relation, sql: String, write: IncrementalWrite },
+    AddColumns { relation: Relation, columns: Vec<ColumnType> },
+    DropColumns { relation: Relation, columns: Vec<String> },
+    /// Create or replace a table from a CSV file; absent column types are inferred.
+    LoadSeed { relation: Relation, file: std::path::PathBuf, delimiter: char, column_types: Vec<(String, String)>, quote_columns: bool },
+    Drop { relation: Relation, relation_type: Option<RelationType> },
+    /// A statement as written: hooks, `run_query`, custom SQL.
+    Statement { sql: String },
+}
+
+/// Physical layout of a table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableOptions {
+    pub partition_by: Vec<String>,
+    pub description: Option<String>,
+    pub column_descriptions: Vec<(String, String)>,
+}
+
+/// What an operation did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Effect {
+    /// `SELECT 1500`, `CREATE VIEW`, `INSERT 20`, `MERGE 7`: dbt's adapter message.
+    pub message: String,
+    pub rows_affected: Option<u64>,
+}
+
+/// An external table to be known under a relation's name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExternalTable {
+    pub relation: Relation,
+    /// The `external:` block, rendered.
+    pub external: serde_json::Map<String, serde_json::Value>,
+    /// Declared columns with their types, in order.
+    pub columns: Vec<ColumnType>,
+    /// Relative locations are below this folder (the project root).
+    pub base: std::path::PathBuf,
+}
+
+/// What `catalog.json` needs of one relation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CatalogEntry {
+    pub relation: Relation,
+    pub relation_type: RelationType,
+    pub comment: Option<String>,
+    pub owner: Option<String>,
+    pub columns: Vec<(ColumnType, Option<String>)>,
+    /// `num_rows`, `num_bytes`, `last_modified` …: id, label, value, description.
+    pub stats: Vec<(String, String, serde_json::Value, String)>,
+}
+
+/// An engine that holds relations and runs SQL. Every method may be called from many tasks at once.
+#[async_trait]
+pub trait Adapter: Send + Sync {
+    fn capabilities(&self) -> Capabilities;
+    /// A query's rows, at most `limit` of them if given.
+    async fn query(&self, sql: &str, limit: Option<usize>) -> Result<Rows, AdapterError>;
+    /// Any statement or several separated by `;`; the last one's rows.
+    async fn execute(&self, sql: &str) -> Result<Rows, AdapterError>;
+    async fn apply(&self, operation: Operation) -> Result<Effect, AdapterError>;
+    /// What the relation is, if it exists.
+    async fn relation_type(&self, relation: &Relation) -> Result<Option<RelationType>, AdapterError>;
+    async fn columns(&self, relation: &Relation) -> Result<Vec<ColumnType>, AdapterError>;
+    /// The columns a query would give, without running it.
+    async fn query_columns(&self, sql: &str) -> Result<Vec<ColumnType>, AdapterError>;
+    async fn list_relations(&self, schema: &str) -> Result<Vec<(Relation, RelationType)>, AdapterError>;
+    async fn list_schemas(&self) -> Result<Vec<String>, AdapterError>;
+    async fn rename(&self, from: &Relation, to: &Relation) -> Result<(), AdapterError>;
+    /// Registers or refreshes an external table; returns a line for people.
+    async fn stage_external(&self, table: &ExternalTable) -> Result<String, AdapterError>;
+    async fn catalog(&self, relations: &[Relation]) -> Result<Vec<CatalogEntry>, AdapterError>;
+    /// The newest value of a source's `loaded_at` expression, as UTC; for `source freshness`.
+    async fn max_loaded_at(&self, sql: &str) -> Result<Option<chrono::DateTime<chrono::Utc>>, AdapterError>;
+}

@@ -1,0 +1,73 @@
+//! The template engine: minijinja with dbt's context, macros of the project, its packages and headwater's own.
+//!
+//! Functions that need to know the node they stand in (`ref`, `source`, `config`, `var`, `this`, `adapter`, `run_query`) go
+//! through [`NodeScope`], which has two bodies: parsing captures the calls, compiling answers them.
+
+use std::sync::Arc;
+
+use minijinja::Value;
+
+use crate::diagnostic::Outcome;
+use crate::manifest::{JsonMap, RefArgs};
+use crate::name::{Relation, RelationType, UniqueId};
+use crate::rows::{ColumnType, Rows};
+
+/// What a template can ask about the node it belongs to. One value a render; shared by every macro the render calls.
+pub trait NodeScope: Send + Sync {
+    /// `ref(...)`: parsing records the call and answers a placeholder relation; compiling answers the real one.
+    fn resolve_ref(&self, args: RefArgs) -> Outcome<RefAnswer>;
+    /// `source('name', 'table')`.
+    fn resolve_source(&self, source: &str, table: &str) -> Outcome<RefAnswer>;
+    /// `config(key=value, …)`.
+    fn set_config(&self, values: JsonMap) -> Outcome<()>;
+    /// `config.get(key)`; none if unset.
+    fn config_value(&self, key: &str) -> Option<serde_json::Value>;
+    /// `var(name)`, with the scope's package deciding which vars it sees; none if unset.
+    fn variable(&self, name: &str) -> Option<serde_json::Value>;
+    /// `this`; none where a template has no relation (hooks, operations).
+    fn this_relation(&self) -> Option<RefAnswer>;
+    /// `model`: the node as dbt's dictionary.
+    fn model(&self) -> Value;
+    /// `execute`.
+    fn executes(&self) -> bool;
+    /// The package whose macros win when names clash: the node's own.
+    fn package(&self) -> &str;
+    /// A macro was called; parsing records it for `depends_on.macros`.
+    fn macro_called(&self, macro_id: &UniqueId);
+    /// The database, while compiling against one.
+    fn database(&self) -> Option<Arc<dyn Introspect>>;
+    /// Any further name of this render's context: a generic test's `model` and arguments, `results`, `graph`, `sql`,
+    /// `schemas`. Looked up before macros and built-in functions.
+    fn extra(&self, name: &str) -> Option<Value>;
+    /// `log(text, info)` and `print(text)`.
+    fn message(&self, text: &str, info: bool);
+    /// `exceptions.warn(text)`.
+    fn warn(&self, text: &str);
+}
+
+/// The relation a `ref`, `source` or `this` stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RefAnswer {
+    pub relation: Relation,
+    pub relation_type: Option<RelationType>,
+    /// What it renders as where that is not the quoted relation: an ephemeral model's `__dbt__cte__name`, a
+    /// `--empty` subquery.
+    pub rendered: Option<String>,
+}
+
+/// The questions and commands Jinja may send to the database while one node compiles. Blocking.
+pub trait Introspect: Send + Sync {
+    fn query(&self, sql: &str) -> Outcome<Rows>;
+    fn relation_type(&self, relation: &Relation) -> Outcome<Option<RelationType>>;
+    fn columns(&self, relation: &Relation) -> Outcome<Vec<ColumnType>>;
+    fn list_relations(&self, database: Option<&str>, schema: &str) -> Outcome<Vec<(Relation, RelationType)>>;
+    fn list_schemas(&self, database: Option<&str>) -> Outcome<Vec<String>>;
+    fn create_schema(&self, relation: &Relation) -> Outcome<()>;
+    fn drop_schema(&self, relation: &Relation) -> Outcome<()>;
+    fn drop_relation(&self, relation: &Relation) -> Outcome<()>;
+    fn truncate_relation(&self, relation: &Relation) -> Outcome<()>;
+    fn rename_relation(&self, from: &Relation, to: &Relation) -> Outcome<()>;
+    /// `stage_external_sources`: registers or refreshes the external tables of the given sources (`name` or
+    /// `name.table`; none = all). Returns one line a table.
+    fn stage_external(&self, select: Option<&str>) -> Outcome<Vec<String>>;
+}

@@ -1,0 +1,93 @@
+//! The world outside: files, environment, clock and ids. Everything from outside enters the compiler through here.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+
+/// What the compiler may ask of the machine it runs on.
+pub trait World: Send + Sync {
+    /// The whole file as bytes.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Every file below `folder`, links followed, in order of their paths; an absent folder holds none.
+    fn walk(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
+    fn exists(&self, path: &Path) -> bool;
+    fn env(&self, name: &str) -> Option<String>;
+    fn now(&self) -> DateTime<Utc>;
+    /// A fresh random id (UUID v4 text).
+    fn new_id(&self) -> String;
+}
+
+/// The real machine.
+pub struct OsWorld;
+
+impl World for OsWorld {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+
+    fn walk(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        if !folder.exists() {
+            return Ok(Vec::new());
+        }
+        let mut files = Vec::new();
+        for entry in walkdir::WalkDir::new(folder).follow_links(true).sort_by_file_name() {
+            let entry = entry?;
+            if entry.file_type().is_file() {
+                files.push(entry.into_path());
+            }
+        }
+        Ok(files)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+
+    fn new_id(&self) -> String {
+        uuid::Uuid::new_v4().to_string()
+    }
+}
+
+/// A world in memory, for tests: fixed clock, counted ids.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryWorld {
+    pub files: BTreeMap<PathBuf, String>,
+    pub env: BTreeMap<String, String>,
+}
+
+impl World for MemoryWorld {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let text = self.files.get(path).ok_or(io::ErrorKind::NotFound)?;
+        Ok(text.clone().into_bytes())
+    }
+
+    fn walk(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        Ok(self.files.keys().filter(|path| path.starts_with(folder)).cloned().collect())
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.files.keys().any(|file| file.starts_with(path))
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        self.env.get(name).cloned()
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH
+    }
+
+    fn new_id(&self) -> String {
+        "00000000-0000-4000-8000-000000000000".to_string()
+    }
+}
