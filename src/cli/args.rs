@@ -1,0 +1,411 @@
+//! The command line as typed: dbt's commands and flags. Nothing is decided here; [`super::settings`] resolves what was typed,
+//! the environment and the project's `flags:` into settings.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Analytics engineering in one binary: dbt-format projects on an embedded lakehouse.
+#[derive(Parser, Debug)]
+#[command(name = "headwater", version = super::VERSION, about, max_term_width = 110, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags every command takes, before or after its name.
+#[derive(Args, Debug, Clone, Default)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// Folder with dbt_project.yml [default: the current folder or the nearest one above it] [env: DBT_PROJECT_DIR]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub project_dir: Option<PathBuf>,
+    /// Folder with profiles.yml [default: the project's, then ~/.dbt] [env: DBT_PROFILES_DIR]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub profiles_dir: Option<PathBuf>,
+    /// Profile to use instead of the project's [env: DBT_PROFILE]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Target (output) of the profile [env: DBT_TARGET]
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub target: Option<String>,
+    /// Folder for artifacts and compiled SQL [default: target] [env: DBT_TARGET_PATH]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub target_path: Option<PathBuf>,
+    /// Folder for log files [env: DBT_LOG_PATH]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub log_path: Option<PathBuf>,
+    /// Project variables as a YAML mapping: '{key: value}' [env: DBT_VARS]
+    #[arg(long, global = true, value_name = "YAML")]
+    pub vars: Option<String>,
+    /// How many nodes run at once [default: the profile's `threads`]
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Form of the console's output [env: DBT_LOG_FORMAT]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// Least severity that is printed [env: DBT_LOG_LEVEL]
+    #[arg(long, global = true, value_enum, value_name = "LEVEL")]
+    pub log_level: Option<LogLevel>,
+    /// Print debug messages too [env: DBT_DEBUG]
+    #[arg(short, long, global = true, overrides_with = "no_debug")]
+    pub debug: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_debug: bool,
+    /// Print errors and the output of print() only [env: DBT_QUIET]
+    #[arg(short, long, global = true, overrides_with = "no_quiet")]
+    pub quiet: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_quiet: bool,
+    /// Colour the output even when it is not a terminal [env: DBT_USE_COLORS; NO_COLOR switches colours off]
+    #[arg(long, global = true, overrides_with = "no_use_colors")]
+    pub use_colors: bool,
+    /// Print without colours
+    #[arg(long, global = true)]
+    pub no_use_colors: bool,
+    /// Stop at the first failure [env: DBT_FAIL_FAST]
+    #[arg(short = 'x', long, global = true, overrides_with = "no_fail_fast")]
+    pub fail_fast: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_fail_fast: bool,
+    /// Treat warnings as errors [env: DBT_WARN_ERROR]
+    #[arg(long, global = true)]
+    pub warn_error: bool,
+    /// Write manifest.json and run_results.json [default: on] [env: DBT_WRITE_JSON]
+    #[arg(long, global = true, overrides_with = "no_write_json")]
+    pub write_json: bool,
+    /// Write no artifacts
+    #[arg(long, global = true)]
+    pub no_write_json: bool,
+    #[command(flatten)]
+    pub accepted: AcceptedArgs,
+}
+
+/// Flags of dbt's that headwater takes so that scripts keep working, and that change nothing here.
+#[derive(Args, Debug, Clone, Default)]
+pub struct AcceptedArgs {
+    #[arg(long, global = true, hide = true)]
+    pub partial_parse: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_partial_parse: bool,
+    #[arg(long, global = true, hide = true)]
+    pub static_parser: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_static_parser: bool,
+    #[arg(long, global = true, hide = true)]
+    pub version_check: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_version_check: bool,
+    #[arg(long, global = true, hide = true)]
+    pub send_anonymous_usage_stats: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_send_anonymous_usage_stats: bool,
+    #[arg(long, global = true, hide = true)]
+    pub populate_cache: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_populate_cache: bool,
+    #[arg(long, global = true, hide = true)]
+    pub cache_selected_only: bool,
+    #[arg(long, global = true, hide = true)]
+    pub print: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_print: bool,
+    #[arg(long, global = true, hide = true)]
+    pub use_colors_file: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_use_colors_file: bool,
+    #[arg(long, global = true, hide = true, value_name = "N")]
+    pub printer_width: Option<usize>,
+    #[arg(long, global = true, hide = true, value_name = "FORMAT")]
+    pub log_format_file: Option<String>,
+    #[arg(long, global = true, hide = true, value_name = "LEVEL")]
+    pub log_level_file: Option<String>,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+    Debug,
+    Default,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+    None,
+}
+
+/// What to work on.
+#[derive(Args, Debug, Clone, Default)]
+pub struct SelectionFlags {
+    /// Nodes to include: names, paths, tag:…, +graph+ operators; a space is "or", a comma "and"
+    #[arg(short, long, visible_alias = "models", visible_short_alias = 'm', num_args = 1.., value_name = "SELECTOR")]
+    pub select: Vec<String>,
+    /// Nodes to leave out
+    #[arg(long, num_args = 1.., value_name = "SELECTOR")]
+    pub exclude: Vec<String>,
+    /// Which tests come with the nodes selected [default: eager] [env: DBT_INDIRECT_SELECTION]
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub indirect_selection: Option<IndirectSelection>,
+    /// Resource types to include
+    #[arg(long, visible_alias = "resource-types", num_args = 1.., value_name = "TYPE")]
+    pub resource_type: Vec<String>,
+    /// Resource types to leave out
+    #[arg(long, visible_alias = "exclude-resource-types", num_args = 1.., value_name = "TYPE")]
+    pub exclude_resource_type: Vec<String>,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndirectSelection {
+    Eager,
+    Cautious,
+    Buildable,
+    Empty,
+}
+
+impl IndirectSelection {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Eager => "eager",
+            Self::Cautious => "cautious",
+            Self::Buildable => "buildable",
+            Self::Empty => "empty",
+        }
+    }
+}
+
+/// How nodes are run.
+#[derive(Args, Debug, Clone, Default)]
+pub struct RunFlags {
+    #[command(flatten)]
+    pub selection: SelectionFlags,
+    /// Build incremental models and seeds anew from all their rows [env: DBT_FULL_REFRESH]
+    #[arg(short, long)]
+    pub full_refresh: bool,
+    /// Read no rows from refs and sources: checks that the project's SQL runs [env: DBT_EMPTY]
+    #[arg(long)]
+    pub empty: bool,
+    /// Keep the rows that fail tests in tables [env: DBT_STORE_FAILURES]
+    #[arg(long)]
+    pub store_failures: bool,
+    /// Print the head of each seed (accepted; prints nothing)
+    #[arg(long, hide = true)]
+    pub show: bool,
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum Command {
+    /// Start a new project in a folder of its own
+    Init(InitArgs),
+    /// Check the installation, the project, the profile and the connection
+    Debug(DebugArgs),
+    /// Read the project and write manifest.json
+    Parse(ParseArgs),
+    /// List the project's resources
+    #[command(visible_alias = "list")]
+    Ls(LsArgs),
+    /// Render the SQL of models, tests and analyses into target/compiled
+    Compile(CompileArgs),
+    /// Build the selected models
+    Run(RunFlags),
+    /// Run the tests of the selected nodes
+    Test(RunFlags),
+    /// Seeds, models and tests in the order of the graph; what stands below a failure is skipped
+    Build(RunFlags),
+    /// Load the CSV files of the project
+    Seed(RunFlags),
+    /// Print rows of a model or of a query
+    Show(ShowArgs),
+    /// Call a macro
+    RunOperation(RunOperationArgs),
+    /// Generate or serve the documentation site
+    #[command(subcommand)]
+    Docs(DocsCommand),
+    /// Remove what builds leave behind (clean-targets of dbt_project.yml)
+    Clean(CleanArgs),
+    /// Make sample data
+    #[command(subcommand)]
+    Gen(GenCommand),
+    /// Build, test and document the example project on data made on the spot
+    Demo(DemoArgs),
+    /// Print this reference as Markdown
+    #[command(hide = true)]
+    Reference,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct InitArgs {
+    /// Name of the project: lower-case letters, digits and underscores
+    pub project_name: Option<String>,
+    /// Accepted as dbt takes it: no profile is needed for the embedded engine
+    #[arg(long)]
+    pub skip_profile_setup: bool,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct DebugArgs {
+    /// Check the connection only
+    #[arg(long)]
+    pub connection: bool,
+    /// Print the folder where profiles.yml is looked for
+    #[arg(long)]
+    pub config_dir: bool,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct ParseArgs {}
+
+#[derive(Args, Debug, Clone)]
+pub struct LsArgs {
+    #[command(flatten)]
+    pub selection: SelectionFlags,
+    /// Form of the lines
+    #[arg(long, value_enum, default_value = "selector")]
+    pub output: LsOutput,
+    /// Keys of the JSON lines
+    #[arg(long, num_args = 1.., value_name = "KEY")]
+    pub output_keys: Vec<String>,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LsOutput {
+    Json,
+    Name,
+    Path,
+    Selector,
+}
+
+impl LsOutput {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Name => "name",
+            Self::Path => "path",
+            Self::Selector => "selector",
+        }
+    }
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct CompileArgs {
+    #[command(flatten)]
+    pub selection: SelectionFlags,
+    /// Compile this text instead of nodes and print it
+    #[arg(long, value_name = "SQL")]
+    pub inline: Option<String>,
+    /// Treat incremental models as on their first run
+    #[arg(short, long)]
+    pub full_refresh: bool,
+    /// Form of the printed SQL
+    #[arg(long, value_enum, default_value = "text")]
+    pub output: ShowOutput,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct ShowArgs {
+    #[command(flatten)]
+    pub selection: SelectionFlags,
+    /// A query (Jinja SQL) instead of nodes
+    #[arg(long, value_name = "SQL")]
+    pub inline: Option<String>,
+    /// At most so many rows; -1 for all
+    #[arg(long, default_value_t = 5, allow_hyphen_values = true, value_name = "N")]
+    pub limit: i64,
+    /// Form of the rows
+    #[arg(long, value_enum, default_value = "text")]
+    pub output: ShowOutput,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShowOutput {
+    Json,
+    Text,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct RunOperationArgs {
+    /// The macro, with its package where needed: `package.macro`
+    pub macro_name: String,
+    /// Its arguments as a YAML mapping
+    #[arg(long, default_value = "{}", value_name = "YAML")]
+    pub args: String,
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum DocsCommand {
+    /// Write the site, manifest.json and catalog.json into the target folder
+    Generate(DocsGenerateArgs),
+    /// Show the site on a local address
+    Serve(DocsServeArgs),
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct DocsGenerateArgs {
+    #[command(flatten)]
+    pub selection: SelectionFlags,
+    /// Compile nothing: the site shows source code only
+    #[arg(long)]
+    pub no_compile: bool,
+    /// Leave the warehouse's catalog empty
+    #[arg(long)]
+    pub empty_catalog: bool,
+    /// Accepted: the site is one static folder in any case
+    #[arg(long = "static")]
+    pub static_site: bool,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct DocsServeArgs {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    pub host: String,
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// Open a browser
+    #[arg(long)]
+    pub browser: bool,
+    /// Open no browser (the default)
+    #[arg(long)]
+    pub no_browser: bool,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct CleanArgs {
+    /// Refuse paths outside the project [default]
+    #[arg(long)]
+    pub clean_project_files_only: bool,
+    /// Also clean paths outside the project
+    #[arg(long)]
+    pub no_clean_project_files_only: bool,
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum GenCommand {
+    /// The TICKIT tables as pipe-delimited text
+    Tickit(GenTickitArgs),
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct GenTickitArgs {
+    /// Folder to write into
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Times the real size (425 thousand rows)
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub scale: u32,
+    #[arg(long, default_value_t = 7, value_name = "N")]
+    pub seed: u64,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct DemoArgs {
+    /// Times the real size
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub scale: u32,
+}

@@ -1,0 +1,50 @@
+//! The commands, one file each; this list is the only place that knows them all.
+
+mod clean;
+mod compile;
+mod debug;
+mod demo;
+mod docs;
+mod generate;
+mod init;
+mod ls;
+mod parse;
+mod run;
+mod run_operation;
+mod show;
+
+use crate::cli::args::Command;
+use crate::cli::session::Session;
+use crate::cli::{Exit, reference};
+use headwater::plan::Verb;
+
+/// Runs one command to its exit.
+pub fn run(command: Command, session: &Session) -> Exit {
+    match command {
+        Command::Init(args) => init::run(&args, session),
+        Command::Debug(args) => debug::run(&args, session),
+        Command::Parse(_) => parse::run(session),
+        Command::Ls(args) => ls::run(&args, session),
+        Command::Compile(args) => compile::run(&args, session),
+        Command::Run(flags) => run::run(Verb::Run, &flags, session),
+        Command::Test(flags) => run::run(Verb::Test, &flags, session),
+        Command::Build(flags) => run::run(Verb::Build, &flags, session),
+        Command::Seed(flags) => run::run(Verb::Seed, &flags, session),
+        Command::Show(args) => show::run(&args, session),
+        Command::RunOperation(args) => run_operation::run(&args, session),
+        Command::Docs(command) => docs::run(&command, session),
+        Command::Clean(args) => clean::run(&args, session),
+        Command::Gen(command) => generate::run(&command, session),
+        Command::Demo(args) => demo::run(&args, session),
+        Command::Reference => {
+            print!("{}", reference::markdown());
+            Exit::Success
+        }
+    }
+}
+
+/// Runs asynchronous work to its end on a runtime of its own.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, std::io::Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(8 << 20).build()?;
+    Ok(runtime.block_on(work))
+}
