@@ -13,3 +13,4 @@ pub mod graph;
 pub mod jinja;
 pub mod manifest;
 pub mod project;
+pub mod docs;
