@@ -1,0 +1,67 @@
+//! `headwater debug`: what is installed, what was found, whether the engine answers.
+
+use headwater::diagnostic::Diagnostic;
+use headwater::pipeline;
+use headwater::project::Project;
+
+use crate::cli::args::DebugArgs;
+use crate::cli::session::Session;
+use crate::cli::{Exit, VERSION};
+
+pub fn run(args: &DebugArgs, session: &Session) -> Exit {
+    if args.config_dir {
+        println!("{}", session.settings.load.profiles_dir.clone().unwrap_or_else(|| session.folder()).display());
+        return Exit::Success;
+    }
+    println!("headwater version: {VERSION}\nos info: {} {}", std::env::consts::OS, std::env::consts::ARCH);
+    let project = match pipeline::load_project(session.world.as_ref(), &session.settings.load) {
+        Ok((project, _)) => project,
+        Err(error) => {
+            println!("Configuration:\n  dbt_project.yml and profiles.yml [{}]", session.settings.style.red("ERROR"));
+            return session.complain(&session.folder(), *error);
+        }
+    };
+    let ok = session.settings.style.green("OK found and valid");
+    if !args.connection {
+        println!("Configuration:\n  dbt_project.yml [{ok}]\n  profile `{}`, target `{}` [{ok}]", project.target.profile_name,
+            project.target.target_name);
+    }
+    connection(&project, session)
+}
+
+fn connection(project: &Project, session: &Session) -> Exit {
+    println!("Connection:");
+    for (label, value) in described(project) {
+        println!("  {label}: {value}");
+    }
+    let tested = super::block_on(async {
+        let adapter = pipeline::connect(project).await?;
+        adapter.query("select 1 as id", None).await.map_err(|error| Box::new(Diagnostic::error(error.code, error.message)))
+    });
+    match tested {
+        Ok(Ok(_)) => {
+            println!("  Connection test: [{}]\n\n{}", session.settings.style.green("OK connection ok"), "All checks passed!");
+            Exit::Success
+        }
+        Ok(Err(error)) => {
+            println!("  Connection test: [{}]", session.settings.style.red("ERROR"));
+            session.complain(&project.root, *error)
+        }
+        Err(error) => session.complain(&project.root, Diagnostic::error("io", error.to_string())),
+    }
+}
+
+/// The settings of the connection that are no secrets.
+fn described(project: &Project) -> Vec<(&'static str, String)> {
+    let shown = ["path", "host", "port", "user", "dbname"];
+    let mut lines = vec![("type", project.target.adapter_type.clone())];
+    for key in shown {
+        if let Some(value) = project.target.settings.get(key) {
+            lines.push((key, value.as_str().map_or_else(|| value.to_string(), str::to_string)));
+        }
+    }
+    lines.push(("database", project.target.database.clone()));
+    lines.push(("schema", project.target.schema.clone()));
+    lines.push(("threads", project.target.threads.to_string()));
+    lines
+}

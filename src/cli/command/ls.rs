@@ -1,0 +1,36 @@
+//! `headwater ls`: the project's resources, a line each.
+
+use headwater::pipeline;
+use headwater::plan;
+
+use crate::cli::Exit;
+use crate::cli::args::LsArgs;
+use crate::cli::session::Session;
+
+use super::run::selection;
+
+pub fn run(args: &LsArgs, session: &Session) -> Exit {
+    let opened = match session.open() {
+        Ok(opened) => opened,
+        Err(exit) => return exit,
+    };
+    let wanted = match selection(&args.selection, plan::LISTED, &opened.loaded, session) {
+        Ok(wanted) => wanted,
+        Err(error) => return session.complain(&opened.loaded.project.root, *error),
+    };
+    let listed = pipeline::select(&opened.loaded, &wanted, opened.events.as_ref())
+        .and_then(|chosen| plan::ls(&opened.loaded.manifest, &chosen, args.output.as_str(), &args.output_keys));
+    match listed {
+        Ok(lines) if lines.is_empty() => {
+            eprintln!("No nodes selected!");
+            Exit::Success
+        }
+        Ok(lines) => {
+            for line in lines {
+                println!("{line}");
+            }
+            Exit::Success
+        }
+        Err(error) => session.complain(&opened.loaded.project.root, *error),
+    }
+}
