@@ -12,4 +12,5 @@ pub mod adapter;
 pub mod graph;
 pub mod jinja;
 pub mod manifest;
+pub mod plan;
 pub mod project;
