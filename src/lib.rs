@@ -12,5 +12,6 @@ pub mod adapter;
 pub mod graph;
 pub mod jinja;
 pub mod manifest;
+pub mod plan;
 pub mod project;
 pub mod docs;

@@ -79,6 +79,32 @@ pub enum ResourceType {
 }
 
 impl ResourceType {
+    /// Every type, in the order of their declaration.
+    pub const ALL: [Self; 17] = [
+        Self::Model,
+        Self::Analysis,
+        Self::Test,
+        Self::Snapshot,
+        Self::Operation,
+        Self::Seed,
+        Self::SqlOperation,
+        Self::Source,
+        Self::Macro,
+        Self::Doc,
+        Self::Exposure,
+        Self::Metric,
+        Self::Group,
+        Self::SavedQuery,
+        Self::SemanticModel,
+        Self::UnitTest,
+        Self::Function,
+    ];
+
+    /// The type spelt so in artifacts and on the command line.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|resource_type| resource_type.as_str() == text)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Model => "model",
