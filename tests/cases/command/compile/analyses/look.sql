@@ -1,0 +1,1 @@
+{# nothing #}select '{{ project_name }}' as name

@@ -1,0 +1,2 @@
+{{ print('said by the model') if execute }}
+select 1 as id

@@ -1,0 +1,2 @@
+{{ config(schema='extra') }}
+select 1 as id

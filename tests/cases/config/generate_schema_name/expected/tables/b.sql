@@ -1,0 +1,1 @@
+select id from {{ target.schema }}.v1_b

@@ -1,0 +1,2 @@
+{{ config(alias='sea') }}
+select id from {{ ref('b') }}

@@ -1,0 +1,2 @@
+{{ config(alias='same') }}
+select 1 as id

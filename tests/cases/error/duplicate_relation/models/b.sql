@@ -1,0 +1,2 @@
+{{ config(alias='same') }}
+select 2 as id

@@ -1,0 +1,1 @@
+select '{{ var('season') }}' as season

@@ -1,0 +1,2 @@
+{{ config(materialized='table') }}
+select saleid from {{ source('lake', 'sale') }}

@@ -1,0 +1,1 @@
+{% macro note(text) %}insert into audit values ('{{ text }}'){% endmacro %}

@@ -1,0 +1,2 @@
+{{ config(tags=['web', 'nightly']) }}
+select * from {{ ref('stg_events') }}

@@ -1,0 +1,118 @@
+//! `case.toml`: what a case does, as data.
+
+use std::collections::BTreeMap;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use libtest_mimic::Failed;
+use serde::Deserialize;
+
+use super::program::Output;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// One sentence: what the case shows.
+    #[allow(dead_code, reason = "for people")]
+    about: String,
+    /// A folder of the repository to run in, instead of the case's own.
+    project: Option<PathBuf>,
+    /// Services that must answer, or else the case is skipped.
+    #[serde(default)]
+    requires: Vec<String>,
+    pub steps: Vec<Step>,
+    /// Arguments that the `show` calls behind `expected/tables` need, such as `--target`.
+    #[serde(default)]
+    pub show_args: Vec<String>,
+}
+
+/// One call of the program.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    pub args: Vec<String>,
+    #[serde(default)]
+    pub exit: i32,
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Files to write before the call: path in the project to content.
+    #[serde(default)]
+    pub write: BTreeMap<PathBuf, String>,
+    /// Files to remove before the call.
+    #[serde(default)]
+    pub remove: Vec<PathBuf>,
+    /// Texts that standard output must hold.
+    #[serde(default)]
+    stdout: Vec<String>,
+    /// Texts that standard output and standard error together must hold.
+    #[serde(default)]
+    output: Vec<String>,
+    /// Texts that neither may hold.
+    #[serde(default)]
+    absent: Vec<String>,
+    /// Files and folders that must be there afterwards.
+    #[serde(default)]
+    pub present: Vec<PathBuf>,
+    /// Files and folders that must not be there afterwards.
+    #[serde(default)]
+    pub gone: Vec<PathBuf>,
+}
+
+impl Case {
+    pub fn read(folder: &Path) -> Result<Self, Failed> {
+        let text = std::fs::read_to_string(folder.join("case.toml"))?;
+        Ok(toml::from_str(&text)?)
+    }
+
+    pub fn project(&self, root: &Path, folder: &Path) -> PathBuf {
+        self.project.as_ref().map_or_else(|| folder.to_path_buf(), |project| root.join(project))
+    }
+
+    /// Why the case cannot run here, if it cannot.
+    pub fn missing_service(&self) -> Option<String> {
+        self.requires.iter().find_map(|name| match address(name) {
+            None => Some(format!("nobody knows the service `{name}`")),
+            Some(address) if answers(&address) => None,
+            Some(address) => Some(format!("{name} does not answer at {address}")),
+        })
+    }
+}
+
+/// Where a service is, by the variable that says so or where it usually is.
+fn address(service: &str) -> Option<String> {
+    let (variable, usual) = match service {
+        "postgres" => ("HEADWATER_TEST_POSTGRES", "localhost:5432"),
+        "s3" => ("HEADWATER_TEST_S3", "localhost:9000"),
+        _ => return None,
+    };
+    Some(std::env::var(variable).unwrap_or_else(|_| usual.to_string()))
+}
+
+fn answers(address: &str) -> bool {
+    let Ok(mut addresses) = address.to_socket_addrs() else { return false };
+    addresses.any(|address| TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok())
+}
+
+impl Step {
+    /// What is wrong with a call's outcome; nothing if all is as it should be.
+    pub fn complaints(&self, output: &Output) -> Vec<String> {
+        let mut complaints = Vec::new();
+        if output.exit != Some(self.exit) {
+            let exit = output.exit.map_or_else(|| "a signal".to_string(), |exit| exit.to_string());
+            complaints.push(format!("exit code {} was expected, it ended with {exit}", self.exit));
+        }
+        let both = format!("{}\n{}", output.stdout, output.stderr);
+        let missing = |texts: &[String], within: &str, place: &str| -> Vec<String> {
+            let missing = texts.iter().filter(|text| !within.contains(text.as_str()));
+            missing.map(|text| format!("{place} lacks `{text}`")).collect()
+        };
+        complaints.extend(missing(&self.stdout, &output.stdout, "standard output"));
+        complaints.extend(missing(&self.output, &both, "the output"));
+        let unwanted = self.absent.iter().filter(|text| both.contains(text.as_str()));
+        complaints.extend(unwanted.map(|text| format!("the output holds `{text}`")));
+        complaints.extend(self.present.iter().filter(|path| !output.exists(path)).map(|path| format!("{} is missing", path.display())));
+        complaints.extend(self.gone.iter().filter(|path| output.exists(path)).map(|path| format!("{} is still there", path.display())));
+        complaints
+    }
+}
