@@ -2,19 +2,25 @@
 //!
 //! Each stage takes values and gives values; what a command adds is which stages it needs and how the outcome is shown.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use indexmap::IndexSet;
+use serde_json::Value as Json;
+use tokio_util::sync::CancellationToken;
 
-use crate::adapter::{self, Adapter};
+use crate::adapter::{self, Adapter, CatalogEntry};
+use crate::artifact::{self, ArtifactMetadata};
 use crate::diagnostic::{Diagnostic, Outcome};
+use crate::docs::{self, SiteInput};
 use crate::event::{Event, EventSink};
+use crate::execute::{self, RunOutcome, RunRequest, RunSettings};
 use crate::graph::{self, Dag, SelectionArgs};
 use crate::jinja::Jinja;
-use crate::manifest::Manifest;
-use crate::name::UniqueId;
+use crate::manifest::{JsonMap, Manifest};
+use crate::name::{Relation, UniqueId};
+use crate::plan::{self, Plan, Verb};
 use crate::project::{self, LoadOptions, Project};
 use crate::resolve;
 use crate::world::World;
@@ -56,4 +62,146 @@ pub fn select(loaded: &Loaded, args: &SelectionArgs, events: &dyn EventSink) -> 
         events.emit(Event::Diagnostic(warning));
     }
     Ok(chosen)
+}
+
+/// The engine the target names.
+pub async fn connect(project: &Project) -> Outcome<Arc<dyn Adapter>> {
+    let target = &project.target;
+    let place = adapter::Place { database: &target.database, schema: &target.schema, base: &project.root };
+    adapter::connect(&target.adapter_type, place, target.threads, &target.settings).await.map_err(|error| {
+        let diagnostic = Diagnostic::error(error.code, error.message);
+        Box::new(match error.help {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        })
+    })
+}
+
+/// What a command that touches the database works with, beside the loaded project.
+#[derive(Clone)]
+pub struct Runner {
+    pub settings: RunSettings,
+    pub events: Arc<dyn EventSink>,
+    pub cancel: CancellationToken,
+    pub world: Arc<dyn World>,
+}
+
+impl Runner {
+    /// A request for the executor; connects.
+    pub async fn request(self, loaded: &Loaded, plan: Plan) -> Outcome<RunRequest> {
+        Ok(RunRequest {
+            manifest: loaded.manifest.clone(),
+            jinja: loaded.jinja.clone(),
+            adapter: connect(&loaded.project).await?,
+            project: loaded.project.clone(),
+            plan,
+            settings: self.settings,
+            events: self.events,
+            cancel: self.cancel,
+            world: self.world,
+        })
+    }
+}
+
+/// Runs `verb` on what is selected.
+pub async fn run(loaded: &Loaded, verb: Verb, selected: &IndexSet<UniqueId>, runner: Runner) -> Outcome<RunOutcome> {
+    let plan = plan::plan(&loaded.manifest, &loaded.dag, verb, selected);
+    let request = runner.request(loaded, plan).await?;
+    Ok(execute::run(request).await)
+}
+
+/// Writes `manifest.json` into the target folder.
+pub fn write_manifest(loaded: &Loaded, invocation: &Invocation) -> Outcome<()> {
+    let path = loaded.project.target_path.join("manifest.json");
+    written(&path, artifact::write_manifest(&path, &loaded.manifest, &loaded.dag, &invocation.metadata()))
+}
+
+/// Writes what a run leaves behind: `manifest.json` with the compiled code, and `run_results.json`.
+pub fn write_run(loaded: &mut Loaded, outcome: &RunOutcome, args: &JsonMap, invocation: &Invocation) -> Outcome<()> {
+    keep_compiled(loaded, outcome);
+    write_manifest(loaded, invocation)?;
+    let path = loaded.project.target_path.join("run_results.json");
+    written(&path, artifact::write_run_results(&path, &outcome.results, outcome.elapsed, args, &invocation.metadata()))
+}
+
+/// Puts what compiling gave into the manifest.
+fn keep_compiled(loaded: &mut Loaded, outcome: &RunOutcome) {
+    let manifest = Arc::make_mut(&mut loaded.manifest);
+    for (id, compiled) in &outcome.compiled {
+        if let Some(node) = manifest.nodes.get_mut(id) {
+            node.compiled = Some(compiled.clone());
+        }
+    }
+}
+
+fn written(path: &Path, result: std::io::Result<()>) -> Outcome<()> {
+    result.map_err(|error| Box::new(Diagnostic::error("io", format!("cannot write {}: {error}", path.display()))))
+}
+
+/// What `docs generate` is asked for.
+#[derive(Clone, Debug)]
+pub struct DocsRequest {
+    /// Compile first, so that the site shows compiled code.
+    pub compile: bool,
+    /// Ask the warehouse for columns and sizes.
+    pub catalog: bool,
+    /// The site's folder.
+    pub site: PathBuf,
+}
+
+/// Compiles, writes `manifest.json` and `catalog.json`, and makes the site of both. Returns its number of pages.
+pub async fn docs(loaded: &mut Loaded, request: &DocsRequest, invocation: &Invocation, runner: Runner) -> Outcome<usize> {
+    let plan = plan::plan(&loaded.manifest, &loaded.dag, Verb::Compile, &everything(&loaded.manifest));
+    let run = runner.request(loaded, plan).await?;
+    let adapter = run.adapter.clone();
+    if request.compile {
+        let outcome = execute::compile_only(run).await;
+        if let Some(failed) = outcome.results.iter().find(|result| result.is_failure()) {
+            let message = failed.message.clone().unwrap_or_default();
+            return Diagnostic::error("docs-compile", format!("{} does not compile: {message}", failed.unique_id))
+                .help("mend it, or write the site without compiled code: --no-compile")
+                .fail();
+        }
+        keep_compiled(loaded, &outcome);
+    }
+    write_manifest(loaded, invocation)?;
+    let relations = if request.catalog { relations(&loaded.manifest) } else { Vec::new() };
+    let entries =
+        adapter.catalog(&relations).await.map_err(|error| Box::new(Diagnostic::error(error.code, error.message)))?;
+    let path = loaded.project.target_path.join("catalog.json");
+    written(&path, artifact::write_catalog(&path, &loaded.manifest, &entries, &invocation.metadata()))?;
+    site(loaded, &entries, request, invocation)
+}
+
+fn site(loaded: &Loaded, entries: &[CatalogEntry], request: &DocsRequest, invocation: &Invocation) -> Outcome<usize> {
+    let metadata = invocation.metadata();
+    let results = std::fs::read(loaded.project.target_path.join("run_results.json")).ok();
+    let run_results = results.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or(Json::Null);
+    let manifest = artifact::manifest_json(&loaded.manifest, &loaded.dag, &metadata);
+    let catalog = artifact::catalog_json(&loaded.manifest, entries, &metadata);
+    let input = SiteInput { manifest: &manifest, catalog: &catalog, run_results: &run_results };
+    docs::generate(&input, &request.site).map_err(|error| Box::new(Diagnostic::error("io", error.to_string())))
+}
+
+fn everything(manifest: &Manifest) -> IndexSet<UniqueId> {
+    manifest.nodes.keys().cloned().collect()
+}
+
+/// Every relation the project builds or reads.
+fn relations(manifest: &Manifest) -> Vec<Relation> {
+    let built = manifest.nodes.values().filter(|node| node.resource_type.is_refable() && !node.is_ephemeral());
+    built.map(|node| node.relation()).chain(manifest.sources.values().map(|source| source.relation())).collect()
+}
+
+impl Invocation {
+    fn metadata(&self) -> ArtifactMetadata {
+        ArtifactMetadata {
+            generated_at: Utc::now(),
+            invocation_id: self.id.clone(),
+            invocation_started_at: self.started_at,
+            env: std::env::vars()
+                .filter_map(|(name, value)| Some((name.strip_prefix("DBT_ENV_CUSTOM_ENV_")?.to_string(), value)))
+                .collect(),
+        }
+    }
 }

@@ -57,6 +57,11 @@ impl Settings {
         })
     }
 
+    /// Whether an environment variable switches something on.
+    pub fn environment_flag(&self, world: &dyn World, name: &str) -> bool {
+        Environment { world }.flag(false, false, name).unwrap_or(false)
+    }
+
     /// The settings as `run_results.json` keeps them under `args`.
     pub fn artifact_args(&self, which: &str) -> JsonMap {
         let mut args = JsonMap::new();

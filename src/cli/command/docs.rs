@@ -7,8 +7,10 @@ use headwater::diagnostic::{Diagnostic, Outcome};
 use headwater::{pipeline, serve};
 
 use crate::cli::Exit;
-use crate::cli::args::{DocsCommand, DocsGenerateArgs, DocsServeArgs};
+use crate::cli::args::{DocsCommand, DocsGenerateArgs, DocsServeArgs, RunFlags};
 use crate::cli::session::{Opened, Session};
+
+use super::run::runner;
 
 pub fn run(command: &DocsCommand, session: &Session) -> Exit {
     match command {
@@ -33,10 +35,11 @@ fn generate(args: &DocsGenerateArgs, session: &Session) -> Exit {
     }
 }
 
-async fn write(args: &DocsGenerateArgs, session: &Session, opened: Opened) -> Outcome<(usize, PathBuf)> {
+async fn write(args: &DocsGenerateArgs, session: &Session, mut opened: Opened) -> Outcome<(usize, PathBuf)> {
     let site = opened.loaded.project.target_path.join("site");
     let request = pipeline::DocsRequest { compile: !args.no_compile, catalog: !args.empty_catalog, site: site.clone() };
-    let pages = pipeline::docs(&opened.loaded, &request, &session.invocation(), opened.events).await?;
+    let runner = runner("docs", &RunFlags::default(), session, &opened);
+    let pages = pipeline::docs(&mut opened.loaded, &request, &session.invocation(), runner).await?;
     Ok((pages, site))
 }
 

@@ -1,7 +1,7 @@
 //! `headwater ls`: the project's resources, a line each.
 
 use headwater::pipeline;
-use headwater::plan;
+use headwater::plan::{self, Verb};
 
 use crate::cli::Exit;
 use crate::cli::args::LsArgs;
@@ -14,12 +14,15 @@ pub fn run(args: &LsArgs, session: &Session) -> Exit {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };
-    let wanted = match selection(&args.selection, plan::LISTED, &opened.loaded, session) {
+    let wanted = match selection(&args.selection, Verb::List.resource_types(), &opened.loaded, session) {
         Ok(wanted) => wanted,
         Err(error) => return session.complain(&opened.loaded.project.root, *error),
     };
     let listed = pipeline::select(&opened.loaded, &wanted, opened.events.as_ref())
-        .and_then(|chosen| plan::ls(&opened.loaded.manifest, &chosen, args.output.as_str(), &args.output_keys));
+        .and_then(|chosen| {
+            let output = plan::LsOutput::parse(args.output.as_str())?;
+            Ok(plan::ls(&opened.loaded.manifest, &chosen, output, &args.output_keys))
+        });
     match listed {
         Ok(lines) if lines.is_empty() => {
             eprintln!("No nodes selected!");

@@ -1,0 +1,119 @@
+//! `run`, `test`, `build` and `seed`: one plan, carried out.
+
+use headwater::diagnostic::{Diagnostic, Outcome};
+use headwater::event::{Event, EventSink};
+use headwater::execute::{RunOutcome, RunSettings};
+use headwater::graph::SelectionArgs;
+use headwater::name::ResourceType;
+use headwater::pipeline::{self, Loaded, Runner};
+use headwater::plan::Verb;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Exit;
+use crate::cli::args::{RunFlags, SelectionFlags};
+use crate::cli::session::{Opened, Session};
+
+pub fn run(verb: Verb, flags: &RunFlags, session: &Session) -> Exit {
+    let opened = match session.open() {
+        Ok(opened) => opened,
+        Err(exit) => return exit,
+    };
+    let root = opened.loaded.project.root.clone();
+    match super::block_on(carry_out(verb, flags, session, opened)) {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => session.complain(&root, *error),
+        Err(error) => session.complain(&root, Diagnostic::error("io", error.to_string())),
+    }
+}
+
+async fn carry_out(verb: Verb, flags: &RunFlags, session: &Session, mut opened: Opened) -> Outcome<Exit> {
+    let wanted = selection(&flags.selection, verb.resource_types(), &opened.loaded, session)?;
+    let chosen = pipeline::select(&opened.loaded, &wanted, opened.events.as_ref())?;
+    if chosen.is_empty() {
+        opened.events.emit(Event::Message { text: "Nothing to do. Try checking your model configs and model specification args".to_string(), info: true });
+    }
+    let runner = runner(verb.as_str(), flags, session, &opened);
+    let outcome = pipeline::run(&opened.loaded, verb, &chosen, runner).await?;
+    if session.settings.write_json {
+        let args = session.settings.artifact_args(verb.as_str());
+        pipeline::write_run(&mut opened.loaded, &outcome, &args, &session.invocation())?;
+    }
+    Ok(exit_of(&outcome, session))
+}
+
+/// 1 where a node failed; a warning counts under `--warn-error`.
+pub fn exit_of(outcome: &RunOutcome, session: &Session) -> Exit {
+    let warned = |status| session.settings.warn_error && status == headwater::result::Status::Warn;
+    let failed = outcome.results.iter().any(|result| result.is_failure() || warned(result.status));
+    if failed { Exit::Failure } else { Exit::Success }
+}
+
+/// What the executor needs from the command line; ctrl-C cancels it.
+pub fn runner(which: &str, flags: &RunFlags, session: &Session, opened: &Opened) -> Runner {
+    let project = &opened.loaded.project;
+    let project_flag = |name: &str| project.flags.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false);
+    let env = |name: &str| session.settings.environment_flag(session.world.as_ref(), name);
+    let settings = RunSettings {
+        which: which.to_string(),
+        threads: project.target.threads.max(1),
+        full_refresh: flags.full_refresh || env("DBT_FULL_REFRESH"),
+        fail_fast: session.settings.fail_fast || project_flag("fail_fast"),
+        empty: flags.empty || env("DBT_EMPTY"),
+        store_failures: flags.store_failures || env("DBT_STORE_FAILURES") || project_flag("store_failures"),
+        warn_error: session.settings.warn_error || project_flag("warn_error"),
+        no_introspect: false,
+    };
+    let cancel = CancellationToken::new();
+    let trigger = cancel.clone();
+    let events = opened.events.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            tell_interrupted(events.as_ref());
+            trigger.cancel();
+        }
+    });
+    Runner { settings, events: opened.events.clone(), cancel, world: session.world.clone() }
+}
+
+fn tell_interrupted(events: &dyn EventSink) {
+    events.emit(Event::Message { text: "Interrupted: running nodes are stopped, the rest are skipped".to_string(), info: true });
+}
+
+/// The selection of the command line, with the resource types the command works on narrowed by `--resource-type`.
+pub fn selection(
+    flags: &SelectionFlags,
+    types: &[ResourceType],
+    loaded: &Loaded,
+    session: &Session,
+) -> Outcome<SelectionArgs> {
+    let wanted = resource_types(&flags.resource_type, types)?;
+    let unwanted = resource_types(&flags.exclude_resource_type, types)?;
+    let kept = |kind: &ResourceType| (wanted.is_empty() || wanted.contains(kind)) && !unwanted.contains(kind);
+    let mut resource_types: Vec<ResourceType> = types.iter().copied().filter(kept).collect();
+    // `ls --resource-type analysis` may name what the command leaves out by default.
+    resource_types.extend(wanted.iter().filter(|kind| !types.contains(kind)));
+    let project_mode = loaded.project.flags.get("indirect_selection").and_then(serde_json::Value::as_str);
+    let mode = match flags.indirect_selection {
+        Some(mode) => mode.as_str().to_string(),
+        None => session.world.env("DBT_INDIRECT_SELECTION").or(project_mode.map(str::to_string)).unwrap_or_else(|| "eager".to_string()),
+    };
+    Ok(SelectionArgs { select: flags.select.clone(), exclude: flags.exclude.clone(), resource_types, indirect_selection: mode })
+}
+
+fn resource_types(names: &[String], types: &[ResourceType]) -> Outcome<Vec<ResourceType>> {
+    let mut found = Vec::new();
+    for name in names.iter().flat_map(|name| name.split_whitespace()) {
+        match name {
+            "all" | "default" => found.extend(types),
+            _ => match serde_json::from_value(serde_json::Value::from(name)) {
+                Ok(kind) => found.push(kind),
+                Err(_) => {
+                    let known = ["model", "seed", "snapshot", "test", "analysis", "source", "exposure", "unit_test", "metric",
+                        "semantic_model", "saved_query", "all", "default"];
+                    return Diagnostic::error("bad-argument", format!("`{name}` is not a resource type")).suggest(name, known).fail();
+                }
+            },
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,48 @@
+//! `headwater run-operation`: one macro, called.
+
+use headwater::diagnostic::{Diagnostic, Outcome};
+use headwater::execute;
+use headwater::manifest::JsonMap;
+use headwater::plan::{self, Verb};
+use indexmap::IndexSet;
+
+use crate::cli::Exit;
+use crate::cli::args::{RunFlags, RunOperationArgs};
+use crate::cli::session::{Opened, Session};
+use crate::cli::settings::mapping;
+
+use super::run::{exit_of, runner};
+
+pub fn run(args: &RunOperationArgs, session: &Session) -> Exit {
+    let arguments = match mapping("--args", Some(&args.args)) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            session.complain(&session.folder(), *error);
+            return Exit::Trouble;
+        }
+    };
+    let opened = match session.open() {
+        Ok(opened) => opened,
+        Err(exit) => return exit,
+    };
+    let root = opened.loaded.project.root.clone();
+    match super::block_on(call(&args.macro_name, &arguments, session, opened)) {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => session.complain(&root, *error),
+        Err(error) => session.complain(&root, Diagnostic::error("io", error.to_string())),
+    }
+}
+
+async fn call(name: &str, arguments: &JsonMap, session: &Session, mut opened: Opened) -> Outcome<Exit> {
+    let plan = plan::plan(&opened.loaded.manifest, &opened.loaded.dag, Verb::Run, &IndexSet::new());
+    let request = runner("run-operation", &RunFlags::default(), session, &opened).request(&opened.loaded, plan).await?;
+    let outcome = execute::run_operation(request, name, arguments).await;
+    for message in outcome.results.iter().filter(|result| result.is_failure()).filter_map(|result| result.message.clone()) {
+        session.complain(&opened.loaded.project.root, Diagnostic::error("operation", message));
+    }
+    if session.settings.write_json {
+        let args = session.settings.artifact_args("run-operation");
+        headwater::pipeline::write_run(&mut opened.loaded, &outcome, &args, &session.invocation())?;
+    }
+    Ok(exit_of(&outcome, session))
+}
