@@ -1,1 +1,2 @@
-
+mod project;
+mod project_yaml;
