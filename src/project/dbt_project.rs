@@ -148,7 +148,14 @@ pub(super) fn settings(text: &ProjectText, package: &Package) -> Outcome<Setting
 impl Package {
     /// Every folder that holds resources, each once: models, seeds, snapshots, analyses, macros, tests, functions.
     pub fn source_paths(&self) -> Vec<String> {
-        let groups = [&self.model_paths, &self.seed_paths, &self.snapshot_paths, &self.analysis_paths, &self.macro_paths, &self.test_paths];
+        let groups = [
+            &self.model_paths,
+            &self.seed_paths,
+            &self.snapshot_paths,
+            &self.analysis_paths,
+            &self.macro_paths,
+            &self.test_paths,
+        ];
         let functions = self.raw.get("function-paths").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
         let all = groups.into_iter().flatten().map(String::as_str).chain(functions);
         all.map(|path| path.trim_end_matches('/').to_string()).collect::<indexmap::IndexSet<_>>().into_iter().collect()
@@ -159,9 +166,9 @@ impl Package {
 fn is_rendered_later(path: &[&str]) -> bool {
     match path.first() {
         Some(&("on-run-start" | "on-run-end" | "query-comment" | "vars")) => true,
-        Some(&("seeds" | "models" | "snapshots" | "tests" | "data_tests")) => path.iter().any(|key| {
-            matches!(key.trim_start_matches(['+', ' ']), "pre-hook" | "post-hook" | "pre_hook" | "post_hook")
-        }),
+        Some(&("seeds" | "models" | "snapshots" | "tests" | "data_tests")) => path
+            .iter()
+            .any(|key| matches!(key.trim_start_matches(['+', ' ']), "pre-hook" | "post-hook" | "pre_hook" | "post_hook")),
         _ => false,
     }
 }
@@ -231,7 +238,8 @@ fn dispatch(file: &Keys<'_>) -> Outcome<Vec<JsonMap>> {
     let Some(value) = file.raw.get("dispatch").filter(|value| !value.is_null()) else {
         return Ok(Vec::new());
     };
-    let entries = value.as_array().map(|entries| entries.iter().map(|entry| entry.as_object().cloned()).collect::<Option<Vec<_>>>());
+    let entries =
+        value.as_array().map(|entries| entries.iter().map(|entry| entry.as_object().cloned()).collect::<Option<Vec<_>>>());
     let valid = |entry: &JsonMap| entry.contains_key("macro_namespace") && entry.get("search_order").is_some_and(Json::is_array);
     match entries.flatten() {
         Some(entries) if entries.iter().all(valid) => Ok(entries),
@@ -292,7 +300,9 @@ fn version_parts(version: &str) -> Option<(u32, u32, u32, bool)> {
 }
 
 fn wrong_kind<T>(value: &Yaml, key: &str, wanted: &str) -> Outcome<T> {
-    Diagnostic::error("project-value", format!("`{key}` must be {wanted}, not {}", value.kind())).at(value.location.clone()).fail()
+    Diagnostic::error("project-value", format!("`{key}` must be {wanted}, not {}", value.kind()))
+        .at(value.location.clone())
+        .fail()
 }
 
 /// The file's top level: rendered values, and the places that they come from.

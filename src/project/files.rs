@@ -58,8 +58,8 @@ impl ProjectFile {
     }
 }
 
-/// Every file of every package that dbt would read: packages in the project's order, kinds in [`FileKind`]'s order, then by folder as
-/// configured and by path. `.dbtignore` of each package is honoured.
+/// Every file of every package that dbt would read: packages in the project's order, kinds in [`FileKind`]'s order, then by
+/// folder as configured and by path. `.dbtignore` of each package is honoured.
 pub fn discover(world: &dyn World, project: &Project) -> Outcome<Vec<ProjectFile>> {
     let mut files = Vec::new();
     for package in &project.packages {
@@ -89,7 +89,8 @@ struct Discovery<'a> {
 impl Discovery<'_> {
     fn add_to(mut self, files: &mut Vec<ProjectFile>) -> Outcome<()> {
         let package = self.package.clone();
-        let below = |folder: &str| package.test_paths.iter().map(|path| format!("{}/{folder}", path.trim_end_matches('/'))).collect();
+        let below =
+            |folder: &str| package.test_paths.iter().map(|path| format!("{}/{folder}", path.trim_end_matches('/'))).collect();
         let (generic, fixtures): (Vec<String>, Vec<String>) = (below("generic"), below("fixtures"));
         let sources = package.source_paths();
         let wanted: [(FileKind, &[String], &[&str]); 11] = [
@@ -152,7 +153,9 @@ impl Discovery<'_> {
             return Ok(found.clone());
         }
         let found = self.world.walk(absolute).map_err(|error| {
-            Box::new(Diagnostic::error("file-unreadable", format!("the folder cannot be read: {error}")).at(Location::file(folder)))
+            Box::new(
+                Diagnostic::error("file-unreadable", format!("the folder cannot be read: {error}")).at(Location::file(folder)),
+            )
         })?;
         let found = Arc::new(found);
         self.walked.insert(absolute.to_path_buf(), found.clone());

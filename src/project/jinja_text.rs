@@ -14,7 +14,7 @@ use crate::manifest::JsonMap;
 use crate::source::Location;
 use crate::world::World;
 
-/// Environment variables with this prefix are secrets: profiles and package lists may read them, and no message shows their value.
+/// Environment variables with this prefix are secrets: profiles and package lists may read them, no message shows their value.
 pub const SECRET_PREFIX: &str = "DBT_ENV_SECRET";
 /// The dbt version whose behaviour headwater follows: `dbt_version` in Jinja, and what `require-dbt-version` is held against.
 pub const DBT_VERSION: &str = "1.12.6";
@@ -30,7 +30,7 @@ pub struct BaseContext<'world> {
 }
 
 impl<'world> BaseContext<'world> {
-    /// `vars` are what `var()` finds; `target` is [`Target::context`](super::Target::context), none where the target is not known yet.
+    /// `vars` are what `var()` finds; `target` is [`Target::context`](super::Target::context), none where it is not known yet.
     pub fn new(world: &'world dyn World, vars: JsonMap, target: Option<JsonMap>) -> Self {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
@@ -131,10 +131,13 @@ impl<'world> BaseContext<'world> {
             return Ok(());
         }
         if !self.secrets_allowed {
-            return Diagnostic::error("secret-env-var", format!("the secret `{name}` may be read in profiles.yml and packages.yml only"))
-                .at(location.clone())
-                .help(format!("give the variable a name that does not begin with `{SECRET_PREFIX}` if it is no secret"))
-                .fail();
+            return Diagnostic::error(
+                "secret-env-var",
+                format!("the secret `{name}` may be read in profiles.yml and packages.yml only"),
+            )
+            .at(location.clone())
+            .help(format!("give the variable a name that does not begin with `{SECRET_PREFIX}` if it is no secret"))
+            .fail();
         }
         let shown = value.map_or(Json::Null, |value| {
             let placeholder = format!("$$$DBT_SECRET_START$$${name}$$$DBT_SECRET_END$$$");
@@ -146,7 +149,7 @@ impl<'world> BaseContext<'world> {
     }
 }
 
-/// Environment variables found for one text. Jinja sees placeholders for secrets, so that neither filters nor messages touch them.
+/// Environment variables found for one text. Jinja sees placeholders for secrets: neither filters nor messages touch them.
 #[derive(Default)]
 struct Known {
     values: JsonMap,
@@ -170,7 +173,8 @@ enum Step<'yaml> {
 }
 
 fn is_skipped(path: &[Step<'_>], skip: &dyn Fn(&[&str]) -> bool) -> bool {
-    let numbers: Vec<String> = path.iter().map(|step| if let Step::Index(index) = step { index.to_string() } else { String::new() }).collect();
+    let numbers: Vec<String> =
+        path.iter().map(|step| if let Step::Index(index) = step { index.to_string() } else { String::new() }).collect();
     let steps: Vec<&str> = path
         .iter()
         .zip(&numbers)
@@ -235,7 +239,9 @@ fn to_json(value: &Value) -> Result<Json, Error> {
         ValueKind::Bool => Json::Bool(value.is_true()),
         ValueKind::Number if value.is_integer() => value.as_i64().map_or_else(|| Json::String(value.to_string()), Json::from),
         ValueKind::Number => f64::try_from(value.clone()).map(Json::from)?,
-        ValueKind::Seq | ValueKind::Iterable => Json::Array(value.try_iter()?.map(|item| to_json(&item)).collect::<Result<_, _>>()?),
+        ValueKind::Seq | ValueKind::Iterable => {
+            Json::Array(value.try_iter()?.map(|item| to_json(&item)).collect::<Result<_, _>>()?)
+        }
         ValueKind::Map => {
             let mut map = JsonMap::new();
             for key in value.try_iter()? {

@@ -6,12 +6,12 @@ use crate::diagnostic::Diagnostic;
 /// `dbt_project.yml`: dbt 1.12's contract, and what its JSON schema adds.
 #[rustfmt::skip]
 pub(super) const PROJECT: &[&str] = &[
-    "analyses", "analysis-paths", "anchors", "asset-paths", "clean-targets", "config-version", "data-paths", "data_tests", "dbt-cloud",
-    "dispatch", "docs-paths", "exposures", "flags", "function-paths", "functions", "log-path", "macro-paths", "metrics",
+    "analyses", "analysis-paths", "anchors", "asset-paths", "clean-targets", "config-version", "data-paths", "data_tests",
+    "dbt-cloud", "dispatch", "docs-paths", "exposures", "flags", "function-paths", "functions", "log-path", "macro-paths", "metrics",
     "model-paths", "models", "name", "on-run-end", "on-run-start", "osi-paths", "packages", "packages-install-path", "profile",
     "project-root", "query-comment", "quoting", "require-dbt-version", "restrict-access", "saved-queries", "seed-paths", "seeds",
-    "semantic-models", "snapshot-paths", "snapshots", "source-paths", "sources", "sync", "target-path", "test-paths", "tests", "unit_tests",
-    "vars", "version",
+    "semantic-models", "snapshot-paths", "snapshots", "source-paths", "sources", "sync", "target-path", "test-paths", "tests",
+    "unit_tests", "vars", "version",
 ];
 
 /// An output of `type: datafusion` in `profiles.yml`.
@@ -71,7 +71,8 @@ pub(super) const SEMANTIC_MODEL: &[&str] = &[
     "config", "defaults", "description", "dimensions", "entities", "label", "measures", "model", "name", "node_relation",
     "primary_entity",
 ];
-pub(super) const SAVED_QUERY: &[&str] = &["config", "description", "exports", "label", "metadata", "name", "query_params", "tags"];
+pub(super) const SAVED_QUERY: &[&str] =
+    &["config", "description", "exports", "label", "metadata", "name", "query_params", "tags"];
 #[rustfmt::skip]
 pub(super) const METRIC: &[&str] = &[
     "agg", "agg_time_dimension", "base_metric", "calculation", "config", "constant_properties", "conversion_metric",

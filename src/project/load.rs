@@ -32,7 +32,7 @@ pub struct LoadOptions {
 /// Loads `dbt_project.yml`, the chosen target and the packages.
 ///
 /// # Errors
-/// The first mistake that leaves nothing to work with; misspelt keys, packages not installed and duplicate YAML keys are warnings.
+/// The first mistake that leaves nothing to work with; misspelt keys, absent packages and duplicate YAML keys are warnings.
 pub fn load(world: &dyn World, options: &LoadOptions) -> Outcome<(Project, Vec<Diagnostic>)> {
     let root = find_root(world, options)?;
     let mut warnings = Vec::new();
@@ -103,9 +103,9 @@ fn profile_name(world: &dyn World, options: &LoadOptions, yaml: &Yaml) -> Outcom
 }
 
 pub(super) fn current_folder(world: &dyn World) -> Outcome<PathBuf> {
-    world.current_folder().map_err(|error| {
-        Box::new(Diagnostic::error("file-unreadable", format!("the current folder cannot be read: {error}")))
-    })
+    world
+        .current_folder()
+        .map_err(|error| Box::new(Diagnostic::error("file-unreadable", format!("the current folder cannot be read: {error}"))))
 }
 
 /// `path` seen from `base`, without `.` and `..`; links are not followed.

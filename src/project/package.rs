@@ -69,7 +69,9 @@ impl Loader<'_> {
     fn load_installed(&self, install_path: &Path, found: &mut BTreeMap<String, Package>) -> Outcome<()> {
         let files = self.world.walk(install_path).map_err(|error| {
             let shown = shown_path(self.world, self.root, install_path);
-            Box::new(Diagnostic::error("file-unreadable", format!("the packages cannot be read: {error}")).at(Location::file(shown)))
+            Box::new(
+                Diagnostic::error("file-unreadable", format!("the packages cannot be read: {error}")).at(Location::file(shown)),
+            )
         })?;
         let projects = files.iter().filter(|file| {
             file.ends_with("dbt_project.yml") && file.strip_prefix(install_path).is_ok_and(|rest| rest.components().count() == 2)
@@ -195,4 +197,3 @@ fn listed(item: &Yaml, context: &BaseContext<'_>, rendered: bool) -> Outcome<Lis
         location: item.get(kind).unwrap_or(item).location.clone(),
     })
 }
-

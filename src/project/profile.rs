@@ -79,7 +79,8 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
 /// dbt's search order: the folder named, `DBT_PROFILES_DIR`, the current folder, the project's, `~/.dbt`.
 fn find(world: &dyn World, options: &LoadOptions, root: &Path) -> Outcome<Option<Profiles>> {
     let current = current_folder(world)?;
-    let named = options.profiles_dir.clone().or_else(|| world.env("DBT_PROFILES_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from));
+    let named =
+        options.profiles_dir.clone().or_else(|| world.env("DBT_PROFILES_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from));
     if let Some(folder) = named {
         let path = join(&current, &folder).join(FILE);
         let Some(found) = read(world, root, &path, true)? else {
@@ -116,9 +117,12 @@ fn read(world: &dyn World, root: &Path, path: &Path, is_for_this_project: bool) 
 /// The target of a project without profiles: the embedded engine with its warehouse in a folder beside the project's files.
 fn built_in(world: &dyn World, options: &LoadOptions, root: &Path, profile: Option<&str>) -> Outcome<Target> {
     if let Some(name) = options.target.as_deref().filter(|name| *name != "dev") {
-        return Diagnostic::error("target-not-found", format!("there is no target `{name}`: without a {FILE} the only one is `dev`"))
-            .help(format!("write a {FILE} beside dbt_project.yml that has this target"))
-            .fail();
+        return Diagnostic::error(
+            "target-not-found",
+            format!("there is no target `{name}`: without a {FILE} the only one is `dev`"),
+        )
+        .help(format!("write a {FILE} beside dbt_project.yml that has this target"))
+        .fail();
     }
     let mut settings = JsonMap::new();
     settings.insert("type".into(), EMBEDDED.into());
@@ -261,7 +265,10 @@ fn names(adapter_type: &str, settings: &JsonMap, output: &Yaml) -> Outcome<(Stri
     };
     let any = |keys: &[&str]| keys.iter().find_map(|key| text(key));
     let (database, schema) = match adapter_type {
-        EMBEDDED => (Some(any(&["database"]).unwrap_or_else(|| "warehouse".into())), Some(any(&["schema"]).unwrap_or_else(|| "main".into()))),
+        EMBEDDED => (
+            Some(any(&["database"]).unwrap_or_else(|| "warehouse".into())),
+            Some(any(&["schema"]).unwrap_or_else(|| "main".into())),
+        ),
         "duckdb" => (
             any(&["database"]).or_else(|| Some(duckdb_database(text("path").as_deref()))),
             Some(any(&["schema"]).unwrap_or_else(|| "main".into())),

@@ -175,8 +175,10 @@ impl Check {
             }
             None => {
                 let keys = yaml.as_map().into_iter().flat_map(|map| map.keys().map(String::as_str));
-                let misspelt = crate::diagnostic::nearest("name", keys).map(|key| format!("did you mean `name` instead of `{key}`?"));
-                let diagnostic = Diagnostic::error("property-value", format!("this {word} has no `name`")).at(yaml.location.clone());
+                let misspelt =
+                    crate::diagnostic::nearest("name", keys).map(|key| format!("did you mean `name` instead of `{key}`?"));
+                let diagnostic =
+                    Diagnostic::error("property-value", format!("this {word} has no `name`")).at(yaml.location.clone());
                 self.diagnostics.push(misspelt.into_iter().fold(diagnostic, Diagnostic::help));
             }
         }
@@ -265,7 +267,10 @@ impl Check {
         for key in ["data_tests", "tests"] {
             for test in self.list(yaml, key, owner) {
                 if test.as_str().is_none() && test.as_map().is_none() {
-                    self.error(format!("a data test of {owner} is a test's name or a mapping, not {}", test.kind()), &test.location);
+                    self.error(
+                        format!("a data test of {owner} is a test's name or a mapping, not {}", test.kind()),
+                        &test.location,
+                    );
                 }
             }
         }

@@ -67,9 +67,8 @@ fn integer(text: &str) -> Option<i64> {
         [b'0', rest @ ..] => rest.iter().all(|b| matches!(b, b'0'..=b'7' | b'_')).then(|| signed(body, 8))?,
         [b'1'..=b'9', ..] if digits_or_underscores(body) => signed(body, 10),
         [b'1'..=b'9', ..] => {
-            let total = sexagesimal(body)?.iter().try_fold(0i64, |sum, part| {
-                sum.checked_mul(60)?.checked_add(part.parse().ok()?)
-            })?;
+            let total =
+                sexagesimal(body)?.iter().try_fold(0i64, |sum, part| sum.checked_mul(60)?.checked_add(part.parse().ok()?))?;
             Some(if negative { -total } else { total })
         }
         _ => None,

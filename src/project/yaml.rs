@@ -1,5 +1,6 @@
 //! YAML with places: every value knows its line and column. Scalars resolve as PyYAML's safe loader resolves them (YAML 1.1).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -16,8 +17,10 @@ use crate::source::Location;
 const MAX_DEPTH: usize = 128;
 /// How many values aliases and anchors may copy in one file, against documents made to explode ("billion laughs").
 const MAX_COPIED_VALUES: usize = 1_000_000;
+/// Each costs another reading of the file.
+const MAX_TABS_AFTER_COLONS: usize = 50;
 
-/// A value and where it begins.
+/// A value and where it begins; of a block scalar (`|`, `>`) that is its first line of text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Yaml {
     pub value: YamlValue,
@@ -135,21 +138,62 @@ fn float_json(value: f64) -> Json {
 /// Reads one YAML document. `path` is what its places name; an empty text is [`YamlValue::Null`].
 ///
 /// # Errors
-/// `yaml-syntax` where the text is no YAML, `yaml-alias`, `yaml-key`, `yaml-merge` and `yaml-tag` where PyYAML's safe loader refuses
-/// it, `yaml-too-deep` and `yaml-too-large` beyond the limits. The warnings returned beside the value are `duplicate-yaml-key`.
+/// `yaml-syntax` where the text is no YAML, `yaml-alias`, `yaml-key`, `yaml-merge` and `yaml-tag` where PyYAML's safe loader
+/// refuses it, `yaml-too-deep` and `yaml-too-large` beyond the limits. The warnings returned beside the value are `duplicate-yaml-key`.
 pub fn parse(text: &str, path: &str) -> Outcome<(Yaml, Vec<Diagnostic>)> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut text = Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text));
+    refuse_control_characters(&text, path)?;
+    for _ in 0..MAX_TABS_AFTER_COLONS {
+        match compose(&text, path)? {
+            Composed::Whole(root, warnings) => return Ok((root, warnings)),
+            Composed::TabsBefore(index) => text = Cow::Owned(with_spaces_before(&text, index)),
+        }
+    }
+    Diagnostic::error("yaml-syntax", "too many values are set off from their `:` by tabs")
+        .at(Location::file(path))
+        .help("write spaces after `:`")
+        .fail()
+}
+
+enum Composed {
+    Whole(Yaml, Vec<Diagnostic>),
+    /// The parser, strict as YAML 1.2, stumbled over tabs between `:` and a value, which end before this character.
+    TabsBefore(usize),
+}
+
+fn compose(text: &str, path: &str) -> Outcome<Composed> {
     let mut composer = Composer::new(path);
-    composer.refuse_control_characters(text)?;
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         match event {
             Ok((event, span)) => composer.take(event, span.start)?,
+            Err(error) if error.info().starts_with("':' must be followed") => {
+                return Ok(Composed::TabsBefore(error.marker().index()));
+            }
             Err(error) => return composer.syntax_error(&error, text).fail(),
         }
     }
     let root = composer.root.unwrap_or(Yaml { value: YamlValue::Null, location: Location::new(composer.path, 1, 1) });
-    Ok((root, composer.warnings))
+    Ok(Composed::Whole(root, composer.warnings))
+}
+
+/// The text with the tabs right before a character turned to spaces, which moves nothing.
+fn with_spaces_before(text: &str, character: usize) -> String {
+    let end = text.char_indices().nth(character).map_or(text.len(), |(at, _)| at);
+    let start = text[..end].trim_end_matches([' ', '\t']).len();
+    format!("{}{}{}", &text[..start], " ".repeat(end - start), &text[end..])
+}
+
+/// PyYAML reads no control characters but tab and line ends, whether quoted or not.
+fn refuse_control_characters(text: &str, path: &str) -> Outcome<()> {
+    let forbidden = |byte: u8| (byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')) || byte == 0x7f;
+    let Some(index) = text.bytes().position(forbidden) else {
+        return Ok(());
+    };
+    let (line, column) = line_and_column(text, index);
+    Diagnostic::error("yaml-syntax", format!("the control character U+{:04X} is not allowed in YAML", text.as_bytes()[index]))
+        .at(Location::new(path, line, column))
+        .fail()
 }
 
 /// A node just finished, with what its parent needs to know of it.
@@ -201,14 +245,7 @@ struct Composer {
 
 impl Composer {
     fn new(path: &str) -> Self {
-        Self {
-            path: path.into(),
-            frames: Vec::new(),
-            anchors: HashMap::new(),
-            copied: 0,
-            root: None,
-            warnings: Vec::new(),
-        }
+        Self { path: path.into(), frames: Vec::new(), anchors: HashMap::new(), copied: 0, root: None, warnings: Vec::new() }
     }
 
     fn at(&self, marker: Marker) -> Location {
@@ -219,13 +256,12 @@ impl Composer {
     fn take(&mut self, event: Event<'_>, marker: Marker) -> Outcome<()> {
         let location = self.at(marker);
         match event {
-            Event::DocumentStart(_) if self.root.is_some() => Diagnostic::error(
-                "yaml-syntax",
-                "a second YAML document begins here, but one file holds one document",
-            )
-            .at(location)
-            .help("remove the `---` line, or move what follows to a file of its own")
-            .fail(),
+            Event::DocumentStart(_) if self.root.is_some() => {
+                Diagnostic::error("yaml-syntax", "a second YAML document begins here, but one file holds one document")
+                    .at(location)
+                    .help("remove the `---` line, or move what follows to a file of its own")
+                    .fail()
+            }
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
                 if plain && text == "<<" && self.awaits_key() {
@@ -235,9 +271,7 @@ impl Composer {
                 let value = self.scalar(&text, style, tag.as_deref(), &location)?;
                 self.place(Node { yaml: Yaml { value, location }, size: 1 }, anchor)
             }
-            Event::SequenceStart(anchor, tag) => {
-                self.open(FrameKind::Sequence(Vec::new()), location, anchor, tag.as_deref())
-            }
+            Event::SequenceStart(anchor, tag) => self.open(FrameKind::Sequence(Vec::new()), location, anchor, tag.as_deref()),
             Event::MappingStart(anchor, tag) => {
                 self.open(FrameKind::Mapping(MappingFrame::default()), location, anchor, tag.as_deref())
             }
@@ -255,6 +289,7 @@ impl Composer {
             });
         };
         let resolved = match standard_tag(tag) {
+            Some("") if style == ScalarStyle::Plain => Some(scalar::resolve_plain(text)),
             Some("" | "str" | "binary" | "timestamp") => Some(YamlValue::Text(text.to_string())),
             Some("null") => Some(YamlValue::Null),
             Some("bool") => scalar::word(text).filter(|value| *value != YamlValue::Null),
@@ -356,18 +391,6 @@ impl Composer {
         Ok(())
     }
 
-    /// PyYAML reads no control characters but tab and line ends, whether quoted or not.
-    fn refuse_control_characters(&self, text: &str) -> Outcome<()> {
-        let forbidden = |byte: u8| (byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')) || byte == 0x7f;
-        let Some(index) = text.bytes().position(forbidden) else {
-            return Ok(());
-        };
-        let (line, column) = line_and_column(text, index);
-        Diagnostic::error("yaml-syntax", format!("the control character U+{:04X} is not allowed in YAML", text.as_bytes()[index]))
-            .at(Location { path: self.path.clone(), line, column })
-            .fail()
-    }
-
     fn syntax_error(&self, error: &ScanError, text: &str) -> Diagnostic {
         let location = self.at(*error.marker());
         let line = text.lines().nth(location.line.saturating_sub(1) as usize).unwrap_or_default();
@@ -379,7 +402,8 @@ impl Composer {
             return diagnostic.help("put quotes around a value that holds Jinja: `key: \"{{ … }}\"`");
         }
         if error.info().contains("mapping values") {
-            return diagnostic.help("put quotes around a text that holds `: `, and check that the line is indented as its neighbours");
+            return diagnostic
+                .help("put quotes around a text that holds `: `, and check that the line is indented as its neighbours");
         }
         diagnostic
     }

@@ -1,2 +1,4 @@
 mod docs;
 mod generate;
+mod project;
+mod project_yaml;
