@@ -28,9 +28,9 @@ impl<'m> Member<'m> {
         }
     }
 
-    /// Every resource of the graph: nodes, sources, exposures, then unit tests, metrics, semantic models, saved queries.
+    /// Every resource of the graph: nodes, sources, exposures, metrics, semantic models, saved queries, unit tests.
     pub fn all(manifest: &'m Manifest) -> impl Iterator<Item = Self> {
-        let others = [&manifest.unit_tests, &manifest.metrics, &manifest.semantic_models, &manifest.saved_queries];
+        let others = [&manifest.metrics, &manifest.semantic_models, &manifest.saved_queries, &manifest.unit_tests];
         let nodes = manifest.nodes.values().map(Self::Node);
         let sources = manifest.sources.values().map(Self::Source);
         let exposures = manifest.exposures.values().map(Self::Exposure);

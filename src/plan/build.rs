@@ -21,12 +21,18 @@ pub(super) fn plan(manifest: &Manifest, dag: &Dag, verb: Verb, selected: &IndexS
         _ => plain_parents(dag),
     };
     let order = topological(&parents);
-    // dbt counts selected ephemeral models when it ranks nodes, so they stay until the ranks are known.
+    // dbt counts selected ephemeral models when it ranks nodes, so they stay until the ranks are known. Unit tests do not
+    // count: they run right before their model.
     let ranked = contract(&parents, &order, &chosen);
-    let rank = levels(&ranked, &order);
+    let is_unit_test = |position: usize| members[position].resource_type() == ResourceType::UnitTest;
+    let rank = levels(&ranked, &order, |position| usize::from(!is_unit_test(position)));
+    let before = |position: usize| match members[position].parents().first() {
+        Some(model) if is_unit_test(position) => (rank[position], model, false, members[position].unique_id()),
+        _ => (rank[position], members[position].unique_id(), true, members[position].unique_id()),
+    };
     let waits_for = contract(&ranked, &order, &is_step);
     let mut places: Vec<usize> = (0..members.len()).filter(|position| is_step[*position]).collect();
-    places.sort_by_key(|position| (rank[*position], members[*position].unique_id()));
+    places.sort_by_key(|position| before(*position));
     let step = |position: usize| Step {
         unique_id: members[position].unique_id().clone(),
         resource_type: members[position].resource_type(),

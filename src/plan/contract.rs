@@ -61,11 +61,12 @@ pub(super) fn contract(parents: &[Vec<usize>], order: &[usize], keep: &[bool]) -
     waits_for
 }
 
-/// The longest way from a first node to each position, in steps; `waits_for` and `order` are those of one graph.
-pub(super) fn levels(waits_for: &[Vec<usize>], order: &[usize]) -> Vec<usize> {
+/// The longest way from a first node to each position; `waits_for` and `order` are those of one graph, and `length` is what
+/// passing a position adds to the way.
+pub(super) fn levels(waits_for: &[Vec<usize>], order: &[usize], length: impl Fn(usize) -> usize) -> Vec<usize> {
     let mut levels = vec![0; waits_for.len()];
     for &position in order {
-        levels[position] = waits_for[position].iter().map(|parent| levels[*parent] + 1).max().unwrap_or(0);
+        levels[position] = waits_for[position].iter().map(|parent| levels[*parent] + length(*parent)).max().unwrap_or(0);
     }
     levels
 }

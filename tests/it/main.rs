@@ -2,3 +2,4 @@ mod docs;
 mod generate;
 mod project;
 mod project_yaml;
+mod graph;
