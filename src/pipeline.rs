@@ -67,8 +67,15 @@ pub fn select(loaded: &Loaded, args: &SelectionArgs, events: &dyn EventSink) -> 
 /// The engine the target names.
 pub async fn connect(project: &Project) -> Outcome<Arc<dyn Adapter>> {
     let target = &project.target;
-    let place = adapter::Place { database: &target.database, schema: &target.schema, base: &project.root };
-    adapter::connect(&target.adapter_type, place, target.threads, &target.settings).await.map_err(|error| {
+    let opened = adapter::connect(
+        &target.adapter_type,
+        &target.database,
+        &target.schema,
+        target.threads,
+        &target.settings,
+        &project.root,
+    );
+    opened.await.map_err(|error| {
         let diagnostic = Diagnostic::error(error.code, error.message);
         Box::new(match error.help {
             Some(help) => diagnostic.help(help),
