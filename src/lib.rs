@@ -9,6 +9,7 @@ pub mod source;
 pub mod world;
 
 pub mod adapter;
+pub mod sql;
 pub mod graph;
 pub mod jinja;
 pub mod manifest;
