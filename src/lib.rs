@@ -11,6 +11,7 @@ pub mod world;
 pub mod adapter;
 pub mod generate;
 pub mod artifact;
+pub mod sql;
 pub mod graph;
 pub mod jinja;
 pub mod manifest;
