@@ -13,3 +13,9 @@ pub mod graph;
 pub mod jinja;
 pub mod manifest;
 pub mod project;
+
+pub mod plan;
+
+pub mod compile;
+pub mod execute;
+pub mod materialization;
