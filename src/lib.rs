@@ -18,3 +18,9 @@ pub mod manifest;
 pub mod plan;
 pub mod project;
 pub mod docs;
+
+pub mod plan;
+
+pub mod compile;
+pub mod execute;
+pub mod materialization;

@@ -3,6 +3,9 @@
 //! Functions that need to know the node they stand in (`ref`, `source`, `config`, `var`, `this`, `adapter`, `run_query`) go
 //! through [`NodeScope`], which has two bodies: parsing captures the calls, compiling answers them.
 
+mod engine_shim;
+pub use engine_shim::{Jinja, TemplateText};
+
 use std::sync::Arc;
 
 use minijinja::Value;

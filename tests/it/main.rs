@@ -3,3 +3,5 @@ mod generate;
 mod project;
 mod project_yaml;
 mod graph;
+
+mod execute;

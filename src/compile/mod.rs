@@ -1,0 +1,167 @@
+//! Compiling: one node's Jinja becomes the SQL that is sent, with its ephemeral parents in front as CTEs.
+//!
+//! The manifest says what a node depends on; here the calls are answered with real relations. Introspective calls
+//! (`run_query`, `adapter.get_columns_in_relation`) go to the database through [`Introspect`], blocking, so compiling
+//! belongs on a blocking thread.
+
+mod dictionary;
+mod ephemeral;
+mod generic_test;
+mod introspect;
+mod lookup;
+mod scope;
+mod value;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use minijinja::Value;
+
+use crate::diagnostic::{Diagnostic, Outcome};
+use crate::event::EventSink;
+use crate::jinja::{Introspect, Jinja, TemplateText};
+use crate::manifest::{ExtraCte, Manifest, Node};
+use crate::name::{Relation, ResourceType, UniqueId};
+use crate::project::Project;
+
+pub use dictionary::{graph_dictionary, node_dictionary};
+pub use ephemeral::inject_ctes;
+pub use introspect::{AdapterIntrospect, external_table};
+pub use lookup::Lookup;
+pub use scope::CompileScope;
+pub use value::value_of;
+
+/// A node as it is sent to the database.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompiledNode {
+    pub unique_id: UniqueId,
+    /// The final text, CTEs included; empty for seeds.
+    pub sql: String,
+    /// Every ephemeral ancestor, in the order of the CTEs.
+    pub extra_ctes: Vec<ExtraCte>,
+    pub relation: Relation,
+}
+
+/// The flags of the command line that templates can see.
+#[derive(Clone, Debug, Default)]
+pub struct CompileFlags {
+    /// The verb as typed: `run`, `build` …
+    pub which: String,
+    pub full_refresh: bool,
+    pub store_failures: bool,
+    /// `--empty`: every ref and source reads no rows.
+    pub empty: bool,
+    pub fail_fast: bool,
+}
+
+/// Names a render sees beside the engine's own: `results`, `schemas`, `sql`, a test's arguments.
+pub type Extras = BTreeMap<String, Value>;
+
+/// What all nodes of one run share while they compile.
+pub struct CompileContext {
+    pub manifest: Arc<Manifest>,
+    pub jinja: Arc<Jinja>,
+    pub project: Arc<Project>,
+    /// None: compile without a database (`--no-introspect`).
+    pub database: Option<Arc<dyn Introspect>>,
+    pub events: Arc<dyn EventSink>,
+    pub flags: CompileFlags,
+    pub(crate) lookup: Lookup,
+    graph: OnceLock<Value>,
+    ephemerals: Mutex<HashMap<UniqueId, Arc<ephemeral::Slot>>>,
+}
+
+impl CompileContext {
+    pub fn new(
+        manifest: Arc<Manifest>,
+        jinja: Arc<Jinja>,
+        project: Arc<Project>,
+        database: Option<Arc<dyn Introspect>>,
+        (events, flags): (Arc<dyn EventSink>, CompileFlags),
+    ) -> Arc<Self> {
+        let lookup = Lookup::new(&manifest, &project.name);
+        let (graph, ephemerals) = (OnceLock::new(), Mutex::default());
+        Arc::new(Self { manifest, jinja, project, database, events, flags, lookup, graph, ephemerals })
+    }
+
+    /// `graph`: the project as dbt's dictionary, built when first asked for.
+    pub(crate) fn graph(&self) -> Value {
+        self.graph.get_or_init(|| value_of(&graph_dictionary(&self.manifest))).clone()
+    }
+
+    /// Every ephemeral model compiled so far, for the manifest artifact and `target/compiled`.
+    pub fn compiled_ephemerals(&self) -> Vec<CompiledNode> {
+        ephemeral::finished(self)
+    }
+}
+
+/// Compiles one node: renders it and puts its ephemeral ancestors in front. Seeds compile to nothing.
+pub fn compile(node: &Arc<Node>, context: &Arc<CompileContext>) -> Outcome<CompiledNode> {
+    compile_with(node, context, Extras::new())
+}
+
+/// [`compile`] with further names in the render's context, such as `results` in `on-run-end`.
+pub fn compile_with(node: &Arc<Node>, context: &Arc<CompileContext>, extras: Extras) -> Outcome<CompiledNode> {
+    let relation = node.relation();
+    if node.resource_type == ResourceType::Seed {
+        return Ok(CompiledNode { unique_id: node.unique_id.clone(), sql: String::new(), extra_ctes: Vec::new(), relation });
+    }
+    let (text, parents) = render_node(node, context, extras)?;
+    let extra_ctes = ephemeral::collect(&parents, context)?;
+    let sql = inject_ctes(&text, &extra_ctes);
+    Ok(CompiledNode { unique_id: node.unique_id.clone(), sql, extra_ctes, relation })
+}
+
+/// Renders text that stands in a node's config, such as a hook, with the node's own scope.
+pub fn render_in_node(name: &str, text: &str, node: &Arc<Node>, context: &Arc<CompileContext>, extras: Extras) -> Outcome<String> {
+    let scope = Arc::new(CompileScope::of_node(node, context, extras));
+    let template = TemplateText { name: name.to_string(), source: text.into(), location: node.location.clone() };
+    context.jinja.render(&template, scope).map_err(|error| place(error, node))
+}
+
+/// Where a node's text goes below `target/<folder>/`: `<package>/<file>`, or `<package>/<file>/<name>` for resources of which
+/// one file holds many.
+pub fn target_file(node: &Node) -> PathBuf {
+    let (path, original) = (PathBuf::from(&node.path), PathBuf::from(&node.original_file_path));
+    let one_to_one = node.resource_type != ResourceType::Snapshot && path.file_name() == original.file_name();
+    let file = match node.resource_type {
+        _ if one_to_one => original,
+        ResourceType::Snapshot => original.join(format!("{}.sql", node.name)),
+        _ => original.join(path),
+    };
+    // `./dbt_project.yml/hooks/…`: pushing the components drops the `.`.
+    PathBuf::from(&node.package_name).join(file.components().filter(|part| part.as_os_str() != ".").collect::<PathBuf>())
+}
+
+/// The text of one node and the ephemeral models its `ref`s named, in order of the first call.
+fn render_node(node: &Arc<Node>, context: &Arc<CompileContext>, extras: Extras) -> Outcome<(String, Vec<UniqueId>)> {
+    if node.language == "python" {
+        return Diagnostic::error("python-model", format!("model `{}` is written in Python; only SQL models can run", node.name))
+            .at(node.location.clone())
+            .help("rewrite it in SQL, or disable it with `enabled: false`")
+            .fail();
+    }
+    let scope = Arc::new(CompileScope::of_node(node, context, extras));
+    let text = match node.test.as_deref().filter(|test| !test.name.is_empty()) {
+        Some(test) => generic_test::render(node, test, &scope),
+        None => {
+            let template = TemplateText {
+                name: node.unique_id.to_string(),
+                source: node.raw_code.as_str().into(),
+                location: node.location.clone(),
+            };
+            context.jinja.render(&template, scope.clone())
+        }
+    };
+    let text = text.map_err(|error| place(error, node))?;
+    Ok((text, scope.ephemeral_parents()))
+}
+
+/// A diagnostic without a place gets the node's own.
+fn place(mut error: Box<Diagnostic>, node: &Node) -> Box<Diagnostic> {
+    if error.location.is_none() {
+        error.location = Some(node.location.clone());
+    }
+    error
+}

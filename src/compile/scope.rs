@@ -1,0 +1,279 @@
+//! What a template may ask while it compiles, answered from the manifest and the database.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use indexmap::IndexSet;
+use minijinja::Value;
+use serde_json::Value as Json;
+
+use super::dictionary::{node_dictionary, without_nulls};
+use super::ephemeral::cte_name;
+use super::lookup::Found;
+use super::{CompileContext, Extras, value_of};
+use crate::diagnostic::{Diagnostic, Outcome};
+use crate::event::Event;
+use crate::jinja::{Introspect, NodeScope, RefAnswer};
+use crate::manifest::{JsonMap, Node, RefArgs};
+use crate::name::{Relation, RelationType, ResourceType, UniqueId};
+
+/// One render's scope: a node's, or an operation's that belongs to no node.
+pub struct CompileScope {
+    context: Arc<CompileContext>,
+    node: Option<Arc<Node>>,
+    package: String,
+    extras: Extras,
+    /// Whether a `ref` must have been captured when the project was parsed.
+    checked: bool,
+    ephemeral: Mutex<IndexSet<UniqueId>>,
+    model: OnceLock<Value>,
+}
+
+impl CompileScope {
+    pub fn of_node(node: &Arc<Node>, context: &Arc<CompileContext>, extras: Extras) -> Self {
+        let checked = node.resource_type != ResourceType::SqlOperation;
+        Self::new(Some(node.clone()), &node.package_name, context, (extras, checked))
+    }
+
+    /// `run-operation`: may `ref` anything that is built.
+    pub fn of_operation(package: &str, context: &Arc<CompileContext>, extras: Extras) -> Self {
+        Self::new(None, package, context, (extras, false))
+    }
+
+    fn new(node: Option<Arc<Node>>, package: &str, context: &Arc<CompileContext>, (extras, checked): (Extras, bool)) -> Self {
+        Self {
+            context: context.clone(),
+            node,
+            package: package.to_string(),
+            extras,
+            checked,
+            ephemeral: Mutex::default(),
+            model: OnceLock::new(),
+        }
+    }
+
+    pub fn context(&self) -> &Arc<CompileContext> {
+        &self.context
+    }
+
+    /// The same node with other extras: a test's arguments.
+    pub(super) fn with_extras(&self, extras: Extras) -> Self {
+        Self::new(self.node.clone(), &self.package, &self.context, (extras, self.checked))
+    }
+
+    /// Ephemeral models this scope's `ref`s named, in order of the first call.
+    pub fn ephemeral_parents(&self) -> Vec<UniqueId> {
+        self.ephemeral.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Takes over the ephemeral parents that another scope of the same node saw.
+    pub(super) fn adopt(&self, other: &Self) {
+        let parents = other.ephemeral_parents();
+        self.ephemeral.lock().unwrap_or_else(PoisonError::into_inner).extend(parents);
+    }
+
+    fn answer(&self, node: &Node) -> Outcome<RefAnswer> {
+        let relation = node.relation();
+        if !node.is_ephemeral() {
+            let rendered = self.context.flags.empty.then(|| empty_subquery(&relation));
+            return Ok(RefAnswer { relation, relation_type: built_as(node), rendered });
+        }
+        if self.node.is_none() {
+            return Diagnostic::error(
+                "operation-refs-ephemeral",
+                format!("Operations can not ref() ephemeral nodes, but {} is ephemeral", node.name),
+            )
+            .help("operations run SQL as it is; an ephemeral model exists only inside other models")
+            .fail();
+        }
+        self.ephemeral.lock().unwrap_or_else(PoisonError::into_inner).insert(node.unique_id.clone());
+        let rendered = Some(cte_name(&node.alias));
+        Ok(RefAnswer { relation, relation_type: Some(RelationType::Ephemeral), rendered })
+    }
+
+    fn not_found(&self, kind: &str, name: &str, (version, package): (Option<&Json>, Option<&str>), disabled: bool) -> Diagnostic {
+        let subject = match &self.node {
+            Some(node) => format!("{} '{}' ({})", title(node.resource_type), node.unique_id, node.original_file_path),
+            None => format!("Operation in package '{}'", self.package),
+        };
+        let version = version.map_or(String::new(), |v| format!("with version '{}' ", v.to_string().trim_matches('"')));
+        let package = package.map_or(String::new(), |p| format!("in package or project '{p}' "));
+        let reason = if disabled { "is disabled" } else { "was not found" };
+        let code = if kind == "source" { "source-not-found" } else { "ref-not-found" };
+        Diagnostic::error(code, format!("{subject} depends on a {kind} named '{name}' {version}{package}which {reason}"))
+    }
+
+    fn not_captured(&self, node: &Node, args: &RefArgs) -> Diagnostic {
+        let quoted = args.package.iter().chain([&args.name]).map(|part| format!("'{part}'")).collect::<Vec<_>>().join(", ");
+        let version = args.version.as_ref().map_or(String::new(), |v| format!(",v='{}'", v.to_string().trim_matches('"')));
+        Diagnostic::error(
+            "ref-not-captured",
+            format!(
+                "dbt was unable to infer all dependencies for the model \"{name}\".\nThis typically happens when ref() is placed \
+                 within a conditional block.\n\nTo fix this, add the following hint to the top of the model \"{name}\":\n\n-- \
+                 depends_on: {{{{ ref({quoted}{version}) }}}}",
+                name = node.name
+            ),
+        )
+    }
+
+    fn flags(&self) -> Value {
+        let flags = &self.context.flags;
+        value_of(&serde_json::json!({
+            "FULL_REFRESH": flags.full_refresh,
+            "STORE_FAILURES": flags.store_failures,
+            "EMPTY": flags.empty,
+            "FAIL_FAST": flags.fail_fast,
+            "WHICH": flags.which,
+            "INTROSPECT": self.context.database.is_some(),
+            "PRINT": true,
+            "USE_COLORS": false,
+            "WARN_ERROR": false,
+        }))
+    }
+
+    /// `pre_hooks`, `post_hooks`, `schema`, `database`: what only a node's own scope has.
+    fn node_extra(&self, node: &Node, name: &str) -> Option<Value> {
+        let config = |key: &str| Some(node.config.get(key).map_or_else(|| Value::from(Vec::<Value>::new()), value_of));
+        match name {
+            "schema" => Some(Value::from(node.schema.clone())),
+            "database" => Some(Value::from(node.database.clone())),
+            "pre_hooks" => config("pre-hook"),
+            "post_hooks" => config("post-hook"),
+            _ => None,
+        }
+    }
+}
+
+impl NodeScope for CompileScope {
+    fn resolve_ref(&self, args: RefArgs) -> Outcome<RefAnswer> {
+        let found = self.context.lookup.node(&args, &self.package);
+        let target = match found {
+            Found::Id(id) => self.context.manifest.nodes.get(id),
+            Found::Disabled | Found::Missing => None,
+        };
+        let Some(target) = target else {
+            let (version, package) = (args.version.as_ref(), args.package.as_deref());
+            return self
+                .not_found("node", &args.name, (version, package), found == Found::Disabled)
+                .suggest(&args.name, self.context.lookup.ref_names())
+                .fail();
+        };
+        match &self.node {
+            Some(node) if self.checked && !node.depends_on.nodes.contains(&target.unique_id) => self.not_captured(node, &args).fail(),
+            _ => self.answer(target),
+        }
+    }
+
+    fn resolve_source(&self, source: &str, table: &str) -> Outcome<RefAnswer> {
+        let found = self.context.lookup.source(source, table, &self.package);
+        let target = match found {
+            Found::Id(id) => self.context.manifest.sources.get(id),
+            Found::Disabled | Found::Missing => None,
+        };
+        let name = format!("{source}.{table}");
+        let Some(target) = target else {
+            let known = self.context.lookup.source_names();
+            return self
+                .not_found("source", &name, (None, None), found == Found::Disabled)
+                .suggest(&name, known.iter().map(String::as_str))
+                .fail();
+        };
+        let relation = target.relation();
+        let rendered = self.context.flags.empty.then(|| empty_subquery(&relation));
+        let relation_type = target.external.is_some().then_some(RelationType::External);
+        Ok(RefAnswer { relation, relation_type, rendered })
+    }
+
+    /// The config is final by now; the call only had a meaning while parsing.
+    fn set_config(&self, _values: JsonMap) -> Outcome<()> {
+        Ok(())
+    }
+
+    fn config_value(&self, key: &str) -> Option<Json> {
+        self.node.as_ref()?.config.get(key).cloned()
+    }
+
+    /// `--vars`, then the root project's vars for the package, the root's, the package's own.
+    fn variable(&self, name: &str) -> Option<Json> {
+        let project = &self.context.project;
+        if let Some(value) = project.cli_vars.get(name) {
+            return Some(value.clone());
+        }
+        let of_package = |vars: &JsonMap| {
+            let scoped = vars.get(&self.package).and_then(Json::as_object).and_then(|vars| vars.get(name));
+            scoped.or_else(|| vars.get(name)).cloned()
+        };
+        let own = project.packages.iter().find(|package| package.name == self.package);
+        project.packages.first().and_then(|root| of_package(&root.vars)).or_else(|| own.and_then(|own| of_package(&own.vars)))
+    }
+
+    fn this_relation(&self) -> Option<RefAnswer> {
+        let node = self.node.as_ref()?;
+        let has_relation = !matches!(node.resource_type, ResourceType::Operation | ResourceType::SqlOperation);
+        has_relation.then(|| RefAnswer { relation: node.relation(), relation_type: built_as(node), rendered: None })
+    }
+
+    fn model(&self) -> Value {
+        let build = || match &self.node {
+            Some(node) => value_of(&without_nulls(node_dictionary(node))),
+            None => value_of(&serde_json::json!({})),
+        };
+        self.model.get_or_init(build).clone()
+    }
+
+    fn executes(&self) -> bool {
+        true
+    }
+
+    fn package(&self) -> &str {
+        &self.package
+    }
+
+    fn macro_called(&self, _macro_id: &UniqueId) {}
+
+    fn database(&self) -> Option<Arc<dyn Introspect>> {
+        self.context.database.clone()
+    }
+
+    fn extra(&self, name: &str) -> Option<Value> {
+        if let Some(value) = self.extras.get(name) {
+            return Some(value.clone());
+        }
+        match name {
+            "graph" => Some(self.context.graph()),
+            "flags" => Some(self.flags()),
+            _ => self.node_extra(self.node.as_ref()?, name),
+        }
+    }
+
+    fn message(&self, text: &str, info: bool) {
+        self.context.events.emit(Event::Message { text: text.to_string(), info });
+    }
+
+    fn warn(&self, text: &str) {
+        let mut warning = Diagnostic::warning("jinja-warning", text);
+        warning.location = self.node.as_ref().map(|node| node.location.clone());
+        self.context.events.emit(Event::Diagnostic(warning));
+    }
+}
+
+/// What `--empty` reads instead of a relation.
+fn empty_subquery(relation: &Relation) -> String {
+    format!("(select * from {} where false limit 0) _dbt_limit_subq_{}", relation.render(), relation.identifier)
+}
+
+fn built_as(node: &Node) -> Option<RelationType> {
+    match (node.resource_type, node.materialized()) {
+        (ResourceType::Model, "view") => Some(RelationType::View),
+        (ResourceType::Model, "table" | "incremental") | (ResourceType::Seed | ResourceType::Snapshot, _) => {
+            Some(RelationType::Table)
+        }
+        _ => None,
+    }
+}
+
+/// `model` → `Model`, `sql_operation` → `Sql_Operation`.
+fn title(resource_type: ResourceType) -> String {
+    let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+    resource_type.as_str().split('_').map(capital).collect::<Vec<_>>().join("_")
+}

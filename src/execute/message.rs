@@ -1,0 +1,134 @@
+//! The words of failures: dbt's frame (`Database Error in model x (models/x.sql)`), then what went wrong, the place with its
+//! line and a caret, and help.
+
+use crate::adapter::AdapterError;
+use crate::diagnostic::Diagnostic;
+use crate::manifest::Node;
+
+/// Why a node failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// A mistake in the project's text.
+    Compilation(Box<Diagnostic>),
+    /// The engine refused a statement.
+    Database { error: AdapterError, sent: Option<Sent> },
+    /// Anything else, in words.
+    Runtime(String),
+}
+
+/// A statement that failed, and the compiled file whose text it holds.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub sql: String,
+    pub compiled: Option<CompiledFile>,
+}
+
+#[derive(Debug)]
+pub(super) struct CompiledFile {
+    /// As people know it: `target/compiled/…`.
+    pub path: String,
+    pub sql: String,
+}
+
+impl Failure {
+    /// The whole message for `node`, as results and the summary show it.
+    pub fn message(&self, node: &Node) -> String {
+        let (kind, body) = self.body();
+        let head = format!("{kind} Error in {} {} ({})", node.resource_type, node.name, node.original_file_path);
+        framed(&head, &body)
+    }
+
+    /// The message where there is no node: operations.
+    pub fn message_alone(&self) -> String {
+        let (kind, body) = self.body();
+        framed(&format!("{kind} Error"), &body)
+    }
+
+    /// Without the frame: hooks put their own around it.
+    pub fn body(&self) -> (&'static str, String) {
+        match self {
+            Self::Compilation(diagnostic) => ("Compilation", diagnostic_text(diagnostic)),
+            Self::Database { error, sent } => ("Database", database_text(error, sent.as_ref())),
+            Self::Runtime(message) => ("Runtime", message.clone()),
+        }
+    }
+}
+
+impl From<Box<Diagnostic>> for Failure {
+    fn from(diagnostic: Box<Diagnostic>) -> Self {
+        Self::Compilation(diagnostic)
+    }
+}
+
+/// dbt's frame: the head, then every line two blanks in.
+fn framed(head: &str, body: &str) -> String {
+    let mut text = head.to_string();
+    for line in body.split('\n') {
+        text.push_str("\n  ");
+        text.push_str(line);
+    }
+    text
+}
+
+fn diagnostic_text(diagnostic: &Diagnostic) -> String {
+    let mut text = diagnostic.message.clone();
+    if let Some(location) = diagnostic.location.as_ref().filter(|location| location.line > 0) {
+        text.push_str(&format!("\n--> {location}"));
+    }
+    for frame in &diagnostic.trace {
+        text.push_str(&format!("\n{frame}"));
+    }
+    for help in &diagnostic.help {
+        text.push_str(&format!("\nhelp: {help}"));
+    }
+    text
+}
+
+fn database_text(error: &AdapterError, sent: Option<&Sent>) -> String {
+    let mut text = error.message.clone();
+    if let Some((sent, position)) = sent.zip(error.position) {
+        text.push_str(&excerpt(sent, position));
+    }
+    if let Some(help) = &error.help {
+        text.push_str(&format!("\nhelp: {help}"));
+    }
+    if let Some(file) = sent.and_then(|sent| sent.compiled.as_ref()) {
+        text.push_str(&format!("\ncompiled code at {}", file.path));
+    }
+    text
+}
+
+/// The line at `position` with a caret: of the compiled file where the place lies in its text, else of the statement sent.
+fn excerpt(sent: &Sent, position: (u32, u32)) -> String {
+    if let Some(file) = &sent.compiled
+        && let Some(place) = place_in(&sent.sql, &file.sql, position)
+    {
+        return caret(&file.path, &file.sql, place);
+    }
+    caret("statement", &sent.sql, position)
+}
+
+/// A place of the statement as a place of the text it holds.
+fn place_in(statement: &str, text: &str, (line, column): (u32, u32)) -> Option<(u32, u32)> {
+    if text.is_empty() {
+        return None;
+    }
+    let before = &statement[..statement.find(text)?];
+    let lines = u32::try_from(before.matches('\n').count()).ok()?;
+    let indent = u32::try_from(before.rsplit('\n').next().map_or(0, |last| last.chars().count())).ok()?;
+    let line_in_text = line.checked_sub(lines).filter(|line| *line > 0)?;
+    let column = if line_in_text == 1 { column.checked_sub(indent).filter(|column| *column > 0)? } else { column };
+    (line_in_text as usize <= text.lines().count()).then_some((line_in_text, column))
+}
+
+fn caret(name: &str, text: &str, (line, column): (u32, u32)) -> String {
+    let Some(shown) = text.lines().nth(line.saturating_sub(1) as usize) else {
+        return format!("\n  --> {name}:{line}:{column}");
+    };
+    // Tabs count as one column, so they are shown as one.
+    let shown = shown.replace('\t', " ");
+    let number = line.to_string();
+    let gutter = " ".repeat(number.len());
+    let blanks = " ".repeat(column.saturating_sub(1) as usize);
+    format!("\n{gutter}--> {name}:{line}:{column}\n{gutter} |\n{number} | {shown}\n{gutter} | {blanks}^")
+}

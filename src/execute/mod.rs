@@ -1,0 +1,127 @@
+//! Executing: walks a plan against an adapter and tells how every node ended.
+//!
+//! A run goes: external tables are staged, schemas are made, `on-run-start`, the nodes in DAG order on `threads` workers,
+//! `on-run-end`. A node goes: compile, pre-hooks, materialize, post-hooks. Nothing a node does ends the run: mistakes, the
+//! engine's errors and panics become results.
+
+mod clock;
+mod external;
+mod freshness;
+mod hook;
+mod message;
+mod node;
+mod operation;
+mod prepare;
+mod scheduler;
+mod script;
+mod session;
+mod show;
+mod target;
+mod test_outcome;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use indexmap::IndexMap;
+use tokio_util::sync::CancellationToken;
+
+use crate::adapter::Adapter;
+use crate::event::{Event, EventSink, Summary};
+use crate::jinja::Jinja;
+use crate::manifest::{Compiled, Manifest};
+use crate::name::UniqueId;
+use crate::plan::{Plan, Verb};
+use crate::project::Project;
+use crate::result::NodeResult;
+use crate::world::World;
+
+pub use freshness::{FreshnessResult, FreshnessStatus, source_freshness};
+pub use operation::run_operation;
+pub use show::{ShowSubject, Shown, show};
+pub use test_outcome::{Counted, Verdict, judge};
+
+use session::Session;
+
+/// The flags of the command line that change a run.
+#[derive(Clone, Debug, Default)]
+pub struct RunSettings {
+    /// The verb as typed, for `flags.WHICH`.
+    pub which: String,
+    pub threads: usize,
+    pub full_refresh: bool,
+    pub fail_fast: bool,
+    /// `--empty`.
+    pub empty: bool,
+    pub store_failures: bool,
+    /// `--warn-error`: a test that would warn fails.
+    pub warn_error: bool,
+    /// `--no-introspect` switches it off: `compile` then asks the database nothing.
+    pub no_introspect: bool,
+}
+
+/// Everything one run needs. Cloning is cheap but for the plan.
+#[derive(Clone)]
+pub struct RunRequest {
+    pub manifest: Arc<Manifest>,
+    pub jinja: Arc<Jinja>,
+    pub adapter: Arc<dyn Adapter>,
+    pub project: Arc<Project>,
+    pub plan: Plan,
+    pub settings: RunSettings,
+    pub events: Arc<dyn EventSink>,
+    /// Cancelled on ctrl-C: running nodes stop, the rest are skipped.
+    pub cancel: CancellationToken,
+    pub world: Arc<dyn World>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Default)]
+pub struct RunOutcome {
+    /// One a node and hook, in the order they ended; ephemeral models have none.
+    pub results: Vec<NodeResult>,
+    /// What compiling gave, ephemeral models included, for the manifest artifact.
+    pub compiled: IndexMap<UniqueId, Compiled>,
+    /// Seconds.
+    pub elapsed: f64,
+}
+
+/// Runs the plan. Must be called within a Tokio runtime; its blocking threads render the Jinja.
+pub async fn run(run: RunRequest) -> RunOutcome {
+    if run.plan.verb == Verb::Compile {
+        return compile_only(run).await;
+    }
+    let started = Instant::now();
+    let mut session = Session::new(run);
+    session.announce();
+    prepare::prepare(&mut session).await;
+    let session = Arc::new(session);
+    let mut results = hook::on_run_start(&session).await;
+    let start_failed = results.iter().any(NodeResult::is_failure);
+    if start_failed && session.flag("skip_nodes_if_on_run_start_fails") {
+        results.extend(scheduler::skip_all(&session));
+    } else {
+        results.extend(scheduler::walk(&session).await);
+    }
+    if !session.run.cancel.is_cancelled() {
+        let ended = hook::on_run_end(&session, &results).await;
+        results.extend(ended);
+    }
+    finish(&session, results, started)
+}
+
+/// The `compile` verb: renders every node of the plan and writes `target/compiled`; builds nothing.
+pub async fn compile_only(run: RunRequest) -> RunOutcome {
+    let started = Instant::now();
+    let session = Session::new(run);
+    session.announce();
+    let session = Arc::new(session);
+    let results = scheduler::walk(&session).await;
+    finish(&session, results, started)
+}
+
+fn finish(session: &Session, results: Vec<NodeResult>, started: Instant) -> RunOutcome {
+    let elapsed = started.elapsed().as_secs_f64();
+    let summary = Summary::of(&results);
+    session.run.events.emit(Event::RunFinished { elapsed, summary, results: results.clone() });
+    RunOutcome { results, compiled: session.compiled_nodes(), elapsed }
+}

@@ -1,0 +1,212 @@
+//! One node's step: compile, hooks, materialize; every way it can end becomes a result.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
+
+use super::clock::Clock;
+use super::hook::{self, When};
+use super::message::{CompiledFile, Failure, Sent};
+use super::session::Session;
+use super::test_outcome::{Counted, judge};
+use super::{script, target};
+use crate::adapter::{AdapterError, Effect, Operation};
+use crate::compile::{CompiledNode, compile};
+use crate::manifest::Node;
+use crate::materialization::{self, Facts, Input, RelationState, Work};
+use crate::name::ResourceType;
+use crate::plan::Verb;
+use crate::result::{NodeResult, Status};
+
+/// How a node's work ended when nothing failed.
+struct Done {
+    status: Status,
+    message: Option<String>,
+    failures: Option<i64>,
+    response: Map<String, Json>,
+}
+
+impl Done {
+    fn of(effect: &Effect) -> Self {
+        let message = Some(effect.message.clone());
+        Self { status: Status::Success, message, failures: None, response: adapter_response(effect) }
+    }
+
+    /// Nothing was asked of the database.
+    fn silent() -> Self {
+        Self { status: Status::Success, message: None, failures: None, response: Map::new() }
+    }
+}
+
+/// Runs one node to its result. Never fails: every error is in the result.
+pub(super) async fn run(session: &Arc<Session>, node: &Arc<Node>, thread_id: String) -> NodeResult {
+    let mut clock = Clock::start();
+    let mut compiled = None;
+    let outcome = work(session, node, &mut clock, &mut compiled).await;
+    let mut result = blank_result(session, node, thread_id);
+    result.execution_time = clock.elapsed();
+    result.timing = clock.timing;
+    if let Some(compiled) = compiled.filter(|_| node.resource_type != ResourceType::Seed) {
+        result.compiled = Some(true);
+        result.compiled_code = Some(compiled.sql);
+    }
+    match outcome {
+        Ok(done) => {
+            (result.status, result.message, result.failures) = (done.status, done.message, done.failures);
+            result.adapter_response = done.response;
+        }
+        Err(failure) => (result.status, result.message) = (Status::Error, Some(failure.message(node))),
+    }
+    result
+}
+
+/// A result of a node that has not run.
+pub(super) fn blank_result(session: &Session, node: &Node, thread_id: String) -> NodeResult {
+    let is_seed = node.resource_type == ResourceType::Seed;
+    let stored = node.resource_type == ResourceType::Test && session.builds_relation(node);
+    let relation_name = match &node.relation_name {
+        // dbt's results carry it for nodes that compile only.
+        _ if is_seed => None,
+        None if stored => Some(node.relation().render()),
+        name => name.clone(),
+    };
+    NodeResult {
+        status: Status::Skipped,
+        timing: Vec::new(),
+        thread_id,
+        execution_time: 0.0,
+        adapter_response: Map::new(),
+        message: None,
+        failures: None,
+        unique_id: node.unique_id.clone(),
+        compiled: (!is_seed).then_some(false),
+        compiled_code: None,
+        relation_name,
+        batch_results: None,
+    }
+}
+
+async fn work(
+    session: &Arc<Session>,
+    node: &Arc<Node>,
+    clock: &mut Clock,
+    kept: &mut Option<CompiledNode>,
+) -> Result<Done, Failure> {
+    if let Some(reason) = session.blocked.get(&node.unique_id) {
+        return Err(Failure::Runtime(reason.clone()));
+    }
+    let world = session.run.world.clone();
+    let compiled = clock.time("compile", world.as_ref(), compile_step(session, node)).await?;
+    *kept = Some(compiled.clone());
+    let builds = session.run.plan.verb != Verb::Compile && !node.is_ephemeral();
+    if !builds || matches!(node.resource_type, ResourceType::Analysis | ResourceType::SqlOperation) {
+        return Ok(Done::silent());
+    }
+    clock.time("execute", world.as_ref(), build_step(session, node, &compiled)).await
+}
+
+async fn compile_step(session: &Arc<Session>, node: &Arc<Node>) -> Result<CompiledNode, Failure> {
+    let (context, subject) = (session.context.clone(), node.clone());
+    let compiled = session.blocking(move || compile(&subject, &context)).await?;
+    if node.resource_type != ResourceType::Seed {
+        session.keep(node, &compiled);
+        target::write(session, "compiled", node, &compiled.sql).map_err(|error| cannot_write(&error))?;
+    }
+    Ok(compiled)
+}
+
+async fn build_step(session: &Arc<Session>, node: &Arc<Node>, compiled: &CompiledNode) -> Result<Done, Failure> {
+    let kind = materialization::find(node)?;
+    let is_test = node.resource_type == ResourceType::Test;
+    if !is_test {
+        hook::run_node_hooks(session, node, compiled, When::BeforeStart).await?;
+        hook::run_node_hooks(session, node, compiled, When::Before).await?;
+    }
+    let state = fetch_state(session, node, compiled, (kind.facts)(node)).await?;
+    let capabilities = session.run.adapter.capabilities();
+    let input = Input { node, compiled, state: &state, capabilities: &capabilities, switches: session.switches() };
+    let planned = (kind.plan)(&input)?;
+    if node.resource_type != ResourceType::Seed {
+        target::write(session, "run", node, &script::text(&planned)).map_err(|error| cannot_write(&error))?;
+    }
+    let full_refresh = input.full_refresh();
+    let mut done = apply(session, node, compiled, planned).await?;
+    if full_refresh && node.resource_type == ResourceType::Seed {
+        done.message = done.message.map(|message| message.replacen("INSERT", "CREATE", 1));
+    }
+    if !is_test {
+        hook::run_node_hooks(session, node, compiled, When::After).await?;
+        hook::run_node_hooks(session, node, compiled, When::AfterEnd).await?;
+    }
+    Ok(done)
+}
+
+/// What the materialization has to know, and no more: each fact is a question to the database.
+async fn fetch_state(session: &Session, node: &Node, compiled: &CompiledNode, facts: Facts) -> Result<RelationState, Failure> {
+    let mut state = RelationState::default();
+    if facts == Facts::Nothing {
+        return Ok(state);
+    }
+    let (adapter, relation) = (&session.run.adapter, &compiled.relation);
+    state.existing = adapter.relation_type(relation).await.map_err(|error| Failure::Database { error, sent: None })?;
+    if facts == Facts::Columns && state.existing.is_some() {
+        state.columns = adapter.columns(relation).await.map_err(|error| Failure::Database { error, sent: None })?;
+        let given = adapter.query_columns(&compiled.sql).await;
+        state.query_columns = given.map_err(|error| sent(session, node, compiled, error, &compiled.sql))?;
+    }
+    Ok(state)
+}
+
+async fn apply(session: &Session, node: &Node, compiled: &CompiledNode, work: Work) -> Result<Done, Failure> {
+    let mut effect = Effect::default();
+    for operation in work.operations {
+        let sql = sql_of(&operation).map(str::to_string);
+        effect = session.run.adapter.apply(operation).await.map_err(|error| match sql {
+            Some(sql) => sent(session, node, compiled, error, &sql),
+            None => Failure::Database { error, sent: None },
+        })?;
+    }
+    let Some(check) = work.check else {
+        return Ok(Done::of(&effect));
+    };
+    let rows = session.run.adapter.query(&check.sql, None).await;
+    let rows = rows.map_err(|error| sent(session, node, compiled, error, &check.sql))?;
+    let counted = Counted::read(node, &rows).map_err(Failure::Runtime)?;
+    let verdict = judge(node, &counted, session.run.settings.warn_error);
+    let effect = Effect { message: "SELECT 1".to_string(), rows_affected: Some(1) };
+    let response = adapter_response(&effect);
+    Ok(Done { status: verdict.status, message: verdict.message, failures: Some(verdict.failures), response })
+}
+
+/// A statement's failure with what is needed to show its place.
+fn sent(session: &Session, node: &Node, compiled: &CompiledNode, error: AdapterError, sql: &str) -> Failure {
+    let path = session.display_path(&session.target_path("compiled", node));
+    let file = CompiledFile { path, sql: compiled.sql.clone() };
+    Failure::Database { error, sent: Some(Sent { sql: sql.to_string(), compiled: Some(file) }) }
+}
+
+fn sql_of(operation: &Operation) -> Option<&str> {
+    match operation {
+        Operation::CreateView { sql, .. }
+        | Operation::CreateTableAs { sql, .. }
+        | Operation::Write { sql, .. }
+        | Operation::Statement { sql } => Some(sql),
+        _ => None,
+    }
+}
+
+/// dbt's `adapter_response`: the message, its words without numbers, the rows.
+fn adapter_response(effect: &Effect) -> Map<String, Json> {
+    let words = effect.message.split(' ').filter(|word| word.parse::<u64>().is_err());
+    let mut response = Map::new();
+    response.insert("_message".into(), Json::from(effect.message.as_str()));
+    response.insert("code".into(), Json::from(words.collect::<Vec<_>>().join(" ")));
+    if let Some(rows) = effect.rows_affected {
+        response.insert("rows_affected".into(), Json::from(rows));
+    }
+    response
+}
+
+fn cannot_write(error: &std::io::Error) -> Failure {
+    Failure::Runtime(format!("the target folder could not be written: {error}"))
+}

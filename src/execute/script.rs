@@ -1,0 +1,58 @@
+//! Operations as SQL text, for `target/run`: what was done, as a person would write it.
+
+use crate::adapter::{IncrementalWrite, Operation};
+use crate::materialization::Work;
+use crate::name::quote_identifier;
+
+/// The text of everything a node does.
+pub(super) fn text(work: &Work) -> String {
+    let operations = work.operations.iter().map(operation);
+    let check = work.check.iter().map(|check| check.sql.clone());
+    operations.chain(check).collect::<Vec<_>>().join(";\n\n")
+}
+
+fn operation(operation: &Operation) -> String {
+    match operation {
+        Operation::CreateSchema { schema, .. } => format!("create schema if not exists {}", quote_identifier(schema)),
+        Operation::CreateView { relation, sql, .. } => format!("create or replace view {relation} as (\n{sql}\n)"),
+        Operation::CreateTableAs { relation, sql, .. } => format!("create or replace table {relation} as (\n{sql}\n)"),
+        Operation::Write { relation, sql, write } => write_text(&relation.render(), sql, write),
+        Operation::AddColumns { relation, columns } => {
+            let column = |column: &crate::rows::ColumnType| format!("add column {} {}", quote_identifier(&column.name), column.data_type);
+            format!("alter table {relation} {}", columns.iter().map(column).collect::<Vec<_>>().join(", "))
+        }
+        Operation::DropColumns { relation, columns } => {
+            let column = |column: &String| format!("drop column {}", quote_identifier(column));
+            format!("alter table {relation} {}", columns.iter().map(column).collect::<Vec<_>>().join(", "))
+        }
+        Operation::LoadSeed { relation, file, .. } => format!("-- load {} into {relation}", file.display()),
+        Operation::Drop { relation, .. } => format!("drop table if exists {relation}"),
+        Operation::Statement { sql } => sql.clone(),
+    }
+}
+
+fn write_text(relation: &str, sql: &str, write: &IncrementalWrite) -> String {
+    match write {
+        IncrementalWrite::Append => format!("insert into {relation} (\n{sql}\n)"),
+        IncrementalWrite::Merge { keys, update_columns, predicates } => {
+            let keys = keys.iter().map(|key| format!("DBT_INTERNAL_SOURCE.{key} = DBT_INTERNAL_DEST.{key}"));
+            let on = predicates.iter().cloned().chain(keys).collect::<Vec<_>>().join(") and (");
+            let set = match update_columns {
+                Some(columns) => columns.iter().map(|name| format!("{name} = DBT_INTERNAL_SOURCE.{name}")).collect::<Vec<_>>().join(", "),
+                None => "*".to_string(),
+            };
+            format!(
+                "merge into {relation} as DBT_INTERNAL_DEST using (\n{sql}\n) as DBT_INTERNAL_SOURCE\non ({on})\nwhen matched then update \
+                 set {set}\nwhen not matched then insert *"
+            )
+        }
+        IncrementalWrite::DeleteInsert { keys, predicates } => {
+            let keys = keys.join(", ");
+            let and: String = predicates.iter().map(|predicate| format!("\n  and {predicate}")).collect();
+            format!(
+                "delete from {relation} where ({keys}) in (select distinct {keys} from (\n{sql}\n) dbt_incoming){and};\n\ninsert into \
+                 {relation} (\n{sql}\n)"
+            )
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! `show`: a node's or an inline query's first rows.
+
+use std::sync::Arc;
+
+use super::message::{CompiledFile, Failure, Sent};
+use super::session::Session;
+use super::{RunRequest, external};
+use crate::compile::compile;
+use crate::manifest::{Checksum, DependsOn, DocsConfig, JsonMap, Node};
+use crate::name::{ResourceType, UniqueId};
+use crate::project::Project;
+use crate::rows::Rows;
+use crate::source::Location;
+
+/// What to show.
+#[derive(Clone, Debug)]
+pub enum ShowSubject {
+    Node(UniqueId),
+    /// A query with Jinja, as given on the command line; it may `ref` anything.
+    Inline(String),
+}
+
+/// The rows shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    pub unique_id: UniqueId,
+    pub name: String,
+    pub sql: String,
+    pub rows: Rows,
+}
+
+/// Compiles the subject and queries at most `limit` rows (none: all). The error is the whole message for people.
+///
+/// The plan of `run` should hold the node, so that the external tables above it are staged; an inline query stages none.
+pub async fn show(run: RunRequest, subject: ShowSubject, limit: Option<usize>) -> Result<Shown, String> {
+    let session = Arc::new(Session::new(run));
+    let (node, inline) = match subject {
+        ShowSubject::Inline(sql) => (Some(inline_node(&session.run.project, sql)), true),
+        ShowSubject::Node(id) => (session.run.manifest.nodes.get(&id).cloned(), false),
+    };
+    let Some(node) = node.map(Arc::new) else {
+        return Err("Runtime Error\n  nothing to show: the node is not in the manifest".to_string());
+    };
+    let failed = external::stage(&session).await;
+    if let Some(reason) = external::blocked_nodes(&session, &failed).remove(&node.unique_id) {
+        return Err(Failure::Runtime(reason).message(&node));
+    }
+    let outcome = tokio::select! {
+        biased;
+        outcome = rows(&session, &node, limit) => outcome,
+        () = session.stop.cancelled() => Err(Failure::Runtime("cancelled while it ran".to_string())),
+    };
+    let (sql, rows) = outcome.map_err(|failure| if inline { failure.message_alone() } else { failure.message(&node) })?;
+    Ok(Shown { unique_id: node.unique_id.clone(), name: node.name.clone(), sql, rows })
+}
+
+async fn rows(session: &Arc<Session>, node: &Arc<Node>, limit: Option<usize>) -> Result<(String, Rows), Failure> {
+    if node.resource_type == ResourceType::Seed {
+        let sql = format!("select * from {}", node.relation());
+        return query(session, node, sql, limit).await;
+    }
+    let (context, subject) = (session.context.clone(), node.clone());
+    let compiled = session.blocking(move || compile(&subject, &context)).await?;
+    query(session, node, compiled.sql, limit).await
+}
+
+async fn query(session: &Session, node: &Node, sql: String, limit: Option<usize>) -> Result<(String, Rows), Failure> {
+    let rows = session.run.adapter.query(&sql, limit).await.map_err(|error| {
+        let compiled = Some(CompiledFile { path: format!("{} {}", node.resource_type, node.name), sql: sql.clone() });
+        let compiled = compiled.filter(|_| node.resource_type == ResourceType::SqlOperation);
+        Failure::Database { error, sent: Some(Sent { sql: sql.clone(), compiled }) }
+    })?;
+    Ok((sql, rows))
+}
+
+/// A query of the command line as a node, so that it compiles like one.
+fn inline_node(project: &Project, sql: String) -> Node {
+    let name = "inline_query".to_string();
+    let target = &project.target;
+    Node {
+        unique_id: UniqueId::new(format!("sql_operation.{}.{name}", project.name)),
+        resource_type: ResourceType::SqlOperation,
+        package_name: project.name.clone(),
+        path: format!("sql/{name}"),
+        original_file_path: format!("from remote system.sql/{name}"),
+        fqn: vec![project.name.clone(), "sql".to_string(), name.clone()],
+        alias: name.clone(),
+        database: Some(target.database.clone()),
+        schema: Some(target.schema.clone()),
+        relation_name: None,
+        checksum: Checksum::default(),
+        config: JsonMap::new(),
+        unrendered_config: JsonMap::new(),
+        tags: Vec::new(),
+        meta: JsonMap::new(),
+        group: None,
+        description: String::new(),
+        doc_blocks: Vec::new(),
+        columns: indexmap::IndexMap::new(),
+        docs: DocsConfig::default(),
+        patch_path: None,
+        language: "sql".to_string(),
+        raw_code: sql,
+        refs: Vec::new(),
+        sources: Vec::new(),
+        metrics: Vec::new(),
+        depends_on: DependsOn::default(),
+        created_at: 0.0,
+        compiled: None,
+        test: None,
+        model: None,
+        hook: None,
+        root_path: None,
+        location: Location::new("<inline>", 1, 1),
+        name,
+    }
+}
