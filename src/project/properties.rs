@@ -78,8 +78,8 @@ pub struct PropertyFile {
 }
 
 /// Reads and checks a property file. Unknown keys give warnings (`unknown-property`); values of a wrong kind give errors
-/// (`property-value`), and the entry they stand in is left out. Jinja is not rendered. White space at the end of the file is no part
-/// of its last text, as dbt has it.
+/// (`property-value`), and the entry they stand in is left out. Jinja is not rendered. White space at the end of the file is no
+/// part of its last text, as dbt has it.
 ///
 /// # Errors
 /// Where the file is no YAML.

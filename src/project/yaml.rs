@@ -137,7 +137,7 @@ fn float_json(value: f64) -> Json {
 ///
 /// # Errors
 /// `yaml-syntax` where the text is no YAML, `yaml-alias`, `yaml-key`, `yaml-merge` and `yaml-tag` where PyYAML's safe loader
-/// refuses it, `yaml-too-deep` and `yaml-too-large` beyond the limits. The warnings returned beside the value are `duplicate-yaml-key`.
+/// refuses it, `yaml-too-deep` and `yaml-too-large` beyond the limits. The warnings beside the value are `duplicate-yaml-key`.
 pub fn parse(text: &str, path: &str) -> Outcome<(Yaml, Vec<Diagnostic>)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     refuse_control_characters(text, path)?;
