@@ -7,8 +7,9 @@ use crate::diagnostic::Diagnostic;
 #[rustfmt::skip]
 pub(super) const PROJECT: &[&str] = &[
     "analyses", "analysis-paths", "anchors", "asset-paths", "clean-targets", "config-version", "data-paths", "data_tests",
-    "dbt-cloud", "dispatch", "docs-paths", "exposures", "flags", "function-paths", "functions", "log-path", "macro-paths", "metrics",
-    "model-paths", "models", "name", "on-run-end", "on-run-start", "osi-paths", "packages", "packages-install-path", "profile",
+    "dbt-cloud", "dispatch", "docs-paths", "exposures", "flags", "function-paths", "functions", "log-path", "macro-paths",
+    "metrics", "model-paths", "models", "name", "on-run-end", "on-run-start", "osi-paths", "packages", "packages-install-path",
+    "profile",
     "project-root", "query-comment", "quoting", "require-dbt-version", "restrict-access", "saved-queries", "seed-paths", "seeds",
     "semantic-models", "snapshot-paths", "snapshots", "source-paths", "sources", "sync", "target-path", "test-paths", "tests",
     "unit_tests", "vars", "version",

@@ -143,13 +143,13 @@ pub(super) fn slashed(path: &Path) -> String {
     path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
-/// A YAML file, where it exists.
+/// A YAML file, where it exists, without the white space at its end, as dbt reads it.
 pub(super) fn read_yaml(world: &dyn World, path: &Path, shown: &str) -> Outcome<Option<(Yaml, Vec<Diagnostic>)>> {
     if !world.exists(path) {
         return Ok(None);
     }
     let text = read_to_string(world, path, shown)?;
-    yaml::parse(&text, shown).map(Some)
+    yaml::parse(text.trim_end(), shown).map(Some)
 }
 
 /// A whole text file: UTF-8, without a byte order mark, its line ends `\n` as Python's text mode and Jinja give them.

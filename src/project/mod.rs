@@ -20,6 +20,7 @@ mod package;
 mod profile;
 mod properties;
 mod scalar;
+mod yaml_1_1;
 
 pub use files::{FileKind, ProjectFile, discover, read_text};
 pub use jinja_text::{BaseContext, DBT_VERSION, SECRET_PREFIX, has_jinja};
@@ -41,7 +42,8 @@ pub struct Package {
     pub snapshot_paths: Vec<String>,
     pub docs_paths: Vec<String>,
     pub asset_paths: Vec<String>,
-    /// `models:`, `seeds:`, `snapshots:`, `tests:`/`data_tests:`, `sources:`, `exposures:` … as written (rendered), with their `+` keys.
+    /// `models`, `seeds`, `snapshots`, `data_tests` (also where written `tests:`), `semantic_models`, `sources` … as written
+    /// (rendered), with their `+` keys.
     pub config_trees: IndexMap<String, JsonMap>,
     pub vars: JsonMap,
     pub on_run_start: Vec<String>,

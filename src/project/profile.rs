@@ -152,9 +152,7 @@ impl Chooser<'_> {
         let context = BaseContext::new(self.world, self.options.vars.clone(), None).with_secrets();
         let target_name = self.target_name(profile, &context)?;
         let output = self.output(profile, profile_name, &target_name)?;
-        let Json::Object(mut settings) = context.render_yaml(output, &|_| false)? else {
-            return wrong_kind(output, &format!("the target `{target_name}`"), "a mapping of settings");
-        };
+        let mut settings = settings(output, &context)?;
         let Some(adapter_type) = settings.get("type").and_then(Json::as_str).map(str::to_string) else {
             return missing(output, "type", &format!("the engine's name, such as `{EMBEDDED}`"));
         };
@@ -245,6 +243,19 @@ impl Chooser<'_> {
                 .fail(),
         }
     }
+}
+
+/// A password that is no valid Jinja is taken as it is written, as dbt does: such texts are common in passwords.
+fn settings(output: &Yaml, context: &BaseContext<'_>) -> Outcome<JsonMap> {
+    let mut settings = JsonMap::new();
+    for (key, value) in output.entries() {
+        let rendered = match context.render_yaml(value, &|_| false) {
+            Err(error) if key == "password" && error.code == "jinja" => value.to_json(),
+            rendered => rendered?,
+        };
+        settings.insert(key.to_string(), rendered);
+    }
+    Ok(settings)
 }
 
 fn unknown_settings(output: &Yaml) -> impl Iterator<Item = Diagnostic> {

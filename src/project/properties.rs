@@ -78,12 +78,13 @@ pub struct PropertyFile {
 }
 
 /// Reads and checks a property file. Unknown keys give warnings (`unknown-property`); values of a wrong kind give errors
-/// (`property-value`), and the entry they stand in is left out. Jinja is not rendered.
+/// (`property-value`), and the entry they stand in is left out. Jinja is not rendered. White space at the end of the file is no
+/// part of its last text, as dbt has it.
 ///
 /// # Errors
 /// Where the file is no YAML.
 pub fn read_properties(text: &str, file: &ProjectFile) -> Outcome<(PropertyFile, Vec<Diagnostic>)> {
-    let (root, diagnostics) = yaml::parse(text, &file.shown)?;
+    let (root, diagnostics) = yaml::parse(text.trim_end(), &file.shown)?;
     let mut reader = Reader { file: Arc::new(file.clone()), diagnostics, entries: Vec::new() };
     reader.read(root);
     Ok((PropertyFile { entries: reader.entries }, reader.diagnostics))

@@ -1,14 +1,14 @@
 //! YAML with places: every value knows its line and column. Scalars resolve as PyYAML's safe loader resolves them (YAML 1.1).
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::Value as Json;
 
 use super::scalar;
+use super::yaml_1_1::{self, Rewritten};
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::JsonMap;
 use crate::source::Location;
@@ -17,8 +17,6 @@ use crate::source::Location;
 const MAX_DEPTH: usize = 128;
 /// How many values aliases and anchors may copy in one file, against documents made to explode ("billion laughs").
 const MAX_COPIED_VALUES: usize = 1_000_000;
-/// Each costs another reading of the file.
-const MAX_TABS_AFTER_COLONS: usize = 50;
 
 /// A value and where it begins; of a block scalar (`|`, `>`) that is its first line of text.
 #[derive(Clone, Debug, PartialEq)]
@@ -139,49 +137,43 @@ fn float_json(value: f64) -> Json {
 ///
 /// # Errors
 /// `yaml-syntax` where the text is no YAML, `yaml-alias`, `yaml-key`, `yaml-merge` and `yaml-tag` where PyYAML's safe loader
-/// refuses it, `yaml-too-deep` and `yaml-too-large` beyond the limits. The warnings returned beside the value are `duplicate-yaml-key`.
+/// refuses it, `yaml-too-deep` and `yaml-too-large` beyond the limits. The warnings beside the value are `duplicate-yaml-key`.
 pub fn parse(text: &str, path: &str) -> Outcome<(Yaml, Vec<Diagnostic>)> {
-    let mut text = Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text));
-    refuse_control_characters(&text, path)?;
-    for _ in 0..MAX_TABS_AFTER_COLONS {
-        match compose(&text, path)? {
-            Composed::Whole(root, warnings) => return Ok((root, warnings)),
-            Composed::TabsBefore(index) => text = Cow::Owned(with_spaces_before(&text, index)),
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    refuse_control_characters(text, path)?;
+    match compose(text, Composer::new(path, text, HashMap::new()))? {
+        Composed::Whole(root, warnings) => Ok((root, warnings)),
+        Composed::Refused(_) => {
+            let Rewritten { text, shifts } = yaml_1_1::rewrite(text);
+            match compose(&text, Composer::new(path, &text, shifts))? {
+                Composed::Whole(root, warnings) => Ok((root, warnings)),
+                Composed::Refused(error) => Err(error),
+            }
         }
     }
-    Diagnostic::error("yaml-syntax", "too many values are set off from their `:` by tabs")
-        .at(Location::file(path))
-        .help("write spaces after `:`")
-        .fail()
 }
 
 enum Composed {
     Whole(Yaml, Vec<Diagnostic>),
-    /// The parser, strict as YAML 1.2, stumbled over tabs between `:` and a value, which end before this character.
-    TabsBefore(usize),
+    /// A form of YAML 1.1 may be the reason.
+    Refused(Box<Diagnostic>),
 }
 
-fn compose(text: &str, path: &str) -> Outcome<Composed> {
-    let mut composer = Composer::new(path);
+fn compose(text: &str, mut composer: Composer) -> Outcome<Composed> {
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         match event {
-            Ok((event, span)) => composer.take(event, span.start)?,
-            Err(error) if error.info().starts_with("':' must be followed") => {
-                return Ok(Composed::TabsBefore(error.marker().index()));
+            Ok((event, span)) => composer.take(event, span)?,
+            Err(error) => {
+                let old_form =
+                    ["invalid indentation", "':' must be followed"].iter().any(|start| error.info().starts_with(start));
+                let diagnostic = composer.syntax_error(&error, text);
+                return if old_form { Ok(Composed::Refused(Box::new(diagnostic))) } else { diagnostic.fail() };
             }
-            Err(error) => return composer.syntax_error(&error, text).fail(),
         }
     }
     let root = composer.root.unwrap_or(Yaml { value: YamlValue::Null, location: Location::new(composer.path, 1, 1) });
     Ok(Composed::Whole(root, composer.warnings))
-}
-
-/// The text with the tabs right before a character turned to spaces, which moves nothing.
-fn with_spaces_before(text: &str, character: usize) -> String {
-    let end = text.char_indices().nth(character).map_or(text.len(), |(at, _)| at);
-    let start = text[..end].trim_end_matches([' ', '\t']).len();
-    format!("{}{}{}", &text[..start], " ".repeat(end - start), &text[end..])
 }
 
 /// PyYAML reads no control characters but tab and line ends, whether quoted or not.
@@ -236,6 +228,10 @@ enum Key {
 /// Composes values from the parser's events, without recursion.
 struct Composer {
     path: Arc<str>,
+    /// By how much lines were moved to the right; see [`yaml_1_1`].
+    shifts: HashMap<usize, usize>,
+    /// The number of characters of a text that does not end with a line end.
+    unended: Option<usize>,
     frames: Vec<Frame>,
     anchors: HashMap<usize, Anchored>,
     copied: usize,
@@ -244,17 +240,27 @@ struct Composer {
 }
 
 impl Composer {
-    fn new(path: &str) -> Self {
-        Self { path: path.into(), frames: Vec::new(), anchors: HashMap::new(), copied: 0, root: None, warnings: Vec::new() }
+    fn new(path: &str, text: &str, shifts: HashMap<usize, usize>) -> Self {
+        Self {
+            path: path.into(),
+            shifts,
+            unended: (!text.ends_with(['\n', '\r'])).then(|| text.chars().count()),
+            frames: Vec::new(),
+            anchors: HashMap::new(),
+            copied: 0,
+            root: None,
+            warnings: Vec::new(),
+        }
     }
 
     fn at(&self, marker: Marker) -> Location {
         let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-        Location { path: self.path.clone(), line: number(marker.line()), column: number(marker.col()).saturating_add(1) }
+        let column = marker.col().saturating_sub(self.shifts.get(&marker.line()).copied().unwrap_or(0));
+        Location { path: self.path.clone(), line: number(marker.line()), column: number(column).saturating_add(1) }
     }
 
-    fn take(&mut self, event: Event<'_>, marker: Marker) -> Outcome<()> {
-        let location = self.at(marker);
+    fn take(&mut self, event: Event<'_>, span: Span) -> Outcome<()> {
+        let location = self.at(span.start);
         match event {
             Event::DocumentStart(_) if self.root.is_some() => {
                 Diagnostic::error("yaml-syntax", "a second YAML document begins here, but one file holds one document")
@@ -268,7 +274,8 @@ impl Composer {
                     self.set_key(Key::Merge);
                     return Ok(());
                 }
-                let value = self.scalar(&text, style, tag.as_deref(), &location)?;
+                let text = self.without_added_line_end(&text, style, span);
+                let value = self.scalar(text, style, tag.as_deref(), &location)?;
                 self.place(Node { yaml: Yaml { value, location }, size: 1 }, anchor)
             }
             Event::SequenceStart(anchor, tag) => self.open(FrameKind::Sequence(Vec::new()), location, anchor, tag.as_deref()),
@@ -279,6 +286,13 @@ impl Composer {
             Event::Alias(id) => self.alias(id, location),
             _ => Ok(()),
         }
+    }
+
+    /// A block scalar that the end of the file ends has no line end that the file has not, as libyaml reads it.
+    fn without_added_line_end<'text>(&self, text: &'text str, style: ScalarStyle, span: Span) -> &'text str {
+        let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+        let at_end = self.unended.is_some_and(|end| span.end.index() >= end);
+        if block && at_end { text.strip_suffix('\n').unwrap_or(text) } else { text }
     }
 
     fn scalar(&self, text: &str, style: ScalarStyle, tag: Option<&Tag>, location: &Location) -> Outcome<YamlValue> {

@@ -154,6 +154,7 @@ shop:
     broken: {type: datafusion, path: \"{{ env_var('NOT_SET') }}\"}
     typeless: {schema: s}
     threads: {type: datafusion, threads: none}
+    odd: {type: redshift, database: d, schema: s, password: 'a{{b%}'}
 ";
 
 fn with_profiles() -> MemoryWorld {
@@ -193,6 +194,8 @@ fn targets_of_a_profile_are_read_by_their_engines_keys() {
 fn secrets_reach_the_adapter_and_nothing_else() {
     let (project, _) = with_target(&with_profiles(), "pg").expect("it loads");
     assert_eq!((&project.target.settings["pass"], &project.target.settings["port"]), (&json!("hunter2"), &json!(5432)));
+    let (odd, _) = with_target(&with_profiles(), "odd").expect("a password may look like Jinja");
+    assert_eq!((&odd.target.settings["password"], odd.target.context().get("password")), (&json!("a{{b%}"), None));
     let context = Json::Object(project.target.context());
     assert!(!context.to_string().contains("hunter2"), "{context}");
     let keys = ["name", "schema", "type", "dbname", "host", "port", "user", "profile_name", "target_name", "database"];

@@ -80,6 +80,13 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     ("nested lists", "- - a\n  - b\n-\n  - c\n", r#"[["a", "b"], ["c"]]"#),
     ("block in list", "- |\n  a\n  b\n- >\n  c\n", r#"["a\nb\n", "c\n"]"#),
     ("percent", "a: 100%\nb: \"%x\"\n", r#"{"a": "100%", "b": "%x"}"#),
+    ("closing bracket below its key", "a:\n  b: [\n    1,\n    'x',\n  ]\n  c: {\n  d: 1\n}\ne: 2\n", r#"{"a": {"b": [1, "x"], "c": {"d": 1}}, "e": 2}"#),
+    ("quoted text out of its indentation", "a:\n  - b: \"one\n two\nthree \\\" [\n\n  four\"\n    c: 'x\ny'\n  - d\n", r#"{"a": [{"b": "one two three \" [\nfour", "c": "x y"}, "d"]}"#),
+    ("brackets and quotes in texts", "a:\n  b: it's [x\n    \"y\n  c: |\n    [ \"\n  d: [it's, \"a]\", # ]\n  'b''c]'\n  ]\n  e:\n    don't {\n    'x\n  f: [\n  ]\n", r#"{"a": {"b": "it's [x \"y", "c": "[ \"\n", "d": ["it's", "a]", "b'c]"], "e": "don't { 'x", "f": []}}"#),
+    ("tab and flow", "a:\tx\nb:\t[1,\n2]\n\"c\":\t'y'\nd:\n- e:\tz\n", r#"{"a": "x", "b": [1, 2], "c": "y", "d": [{"e": "z"}]}"#),
+    ("block text to the end of the file", "a: |\n  b\n  c", r#"{"a": "b\nc"}"#),
+    ("folded text to the end of the file", "a:\n  - >\n    b\n    c", r#"{"a": ["b c"]}"#),
+    ("kept text to the end of the file", "a: |+\n  b", r#"{"a": "b"}"#),
     ("backslash in single", "a: 'c:\\n'\n", r#"{"a": "c:\\n"}"#),
     ("keys that are no text", "7: a\nno: b\nnull: c\n1.5: d\n", r#"{"7": "a", "false": "b", "null": "c", "1.5": "d"}"#),
 ];
@@ -171,6 +178,15 @@ fn every_value_and_key_knows_its_place() {
     for (place, expected) in places {
         assert_eq!(place.map(ToString::to_string).as_deref(), Some(expected));
     }
+}
+
+#[test]
+fn places_in_rewritten_yaml_1_1_are_those_of_the_file() {
+    let (root, _) = parse("a:\n    b: [\n  c,\n]\n    d: e\n", "f.yml").expect("libyaml reads it");
+    let b = root.get("a").and_then(|a| a.get("b")).and_then(|b| b.as_sequence()).expect("a list");
+    assert_eq!(b[0].location.to_string(), "f.yml:3:3");
+    let error = parse("a:\n    b: [\n  c,\n]\n  d: e\n", "f.yml").expect_err("d is on no level");
+    assert!(error.code == "yaml-syntax" && error.to_string().starts_with("f.yml:5:3"), "{error}");
 }
 
 #[test]
