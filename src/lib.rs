@@ -12,4 +12,6 @@ pub mod adapter;
 pub mod graph;
 pub mod jinja;
 pub mod manifest;
+pub mod parse;
 pub mod project;
+pub mod resolve;

@@ -10,10 +10,19 @@ use chrono::{DateTime, Utc};
 pub trait World: Send + Sync {
     /// The whole file as bytes.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// Every file below `folder`, links followed, in order of their paths; an absent folder holds none.
+    /// Every file below `folder`, links followed, in order of their paths; an absent folder holds none, and a link that leads
+    /// nowhere is no file.
     fn walk(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
     fn exists(&self, path: &Path) -> bool;
     fn env(&self, name: &str) -> Option<String>;
+    /// Every variable at once, for what outlives a call.
+    fn environment(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+    /// The folder the program was started in, absolute.
+    fn current_folder(&self) -> io::Result<PathBuf>;
+    /// How many tasks the machine can run at once; at least 1.
+    fn cores(&self) -> usize;
     fn now(&self) -> DateTime<Utc>;
     /// A fresh random id (UUID v4 text).
     fn new_id(&self) -> String;
@@ -33,7 +42,11 @@ impl World for OsWorld {
         }
         let mut files = Vec::new();
         for entry in walkdir::WalkDir::new(folder).follow_links(true).sort_by_file_name() {
-            let entry = entry?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) if error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => continue,
+                Err(error) => return Err(error.into()),
+            };
             if entry.file_type().is_file() {
                 files.push(entry.into_path());
             }
@@ -49,6 +62,19 @@ impl World for OsWorld {
         std::env::var(name).ok()
     }
 
+    fn environment(&self) -> BTreeMap<String, String> {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        std::env::vars_os().filter_map(text).collect()
+    }
+
+    fn current_folder(&self) -> io::Result<PathBuf> {
+        std::env::current_dir()
+    }
+
+    fn cores(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
+
     fn now(&self) -> DateTime<Utc> {
         Utc::now()
     }
@@ -58,7 +84,7 @@ impl World for OsWorld {
     }
 }
 
-/// A world in memory, for tests: fixed clock, counted ids.
+/// A world in memory, for tests: fixed clock and ids, four cores, started in `/`.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryWorld {
     pub files: BTreeMap<PathBuf, String>,
@@ -81,6 +107,18 @@ impl World for MemoryWorld {
 
     fn env(&self, name: &str) -> Option<String> {
         self.env.get(name).cloned()
+    }
+
+    fn environment(&self) -> BTreeMap<String, String> {
+        self.env.clone()
+    }
+
+    fn current_folder(&self) -> io::Result<PathBuf> {
+        Ok(PathBuf::from("/"))
+    }
+
+    fn cores(&self) -> usize {
+        4
     }
 
     fn now(&self) -> DateTime<Utc> {

@@ -3,6 +3,10 @@
 //! Functions that need to know the node they stand in (`ref`, `source`, `config`, `var`, `this`, `adapter`, `run_query`) go
 //! through [`NodeScope`], which has two bodies: parsing captures the calls, compiling answers them.
 
+pub mod blocks;
+mod engine;
+pub use engine::*;
+
 use std::sync::Arc;
 
 use minijinja::Value;

@@ -11,6 +11,21 @@ use crate::manifest::JsonMap;
 
 pub mod yaml;
 
+mod dbt_project;
+mod files;
+mod jinja_text;
+mod keys;
+mod load;
+mod package;
+mod profile;
+mod properties;
+mod scalar;
+
+pub use files::{FileKind, ProjectFile, discover, read_text};
+pub use jinja_text::{BaseContext, DBT_VERSION, SECRET_PREFIX, has_jinja};
+pub use load::{LoadOptions, load};
+pub use properties::{PropertyEntry, PropertyFile, Section, read_properties};
+
 /// One package: the root project or an installed one (`dbt_packages/<name>`).
 #[derive(Clone, Debug)]
 pub struct Package {
