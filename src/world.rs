@@ -15,6 +15,10 @@ pub trait World: Send + Sync {
     fn walk(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
     fn exists(&self, path: &Path) -> bool;
     fn env(&self, name: &str) -> Option<String>;
+    /// Every variable at once, for what outlives a call.
+    fn environment(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
     /// The folder the program was started in, absolute.
     fn current_folder(&self) -> io::Result<PathBuf>;
     /// How many tasks the machine can run at once; at least 1.
@@ -58,6 +62,11 @@ impl World for OsWorld {
         std::env::var(name).ok()
     }
 
+    fn environment(&self) -> BTreeMap<String, String> {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        std::env::vars_os().filter_map(text).collect()
+    }
+
     fn current_folder(&self) -> io::Result<PathBuf> {
         std::env::current_dir()
     }
@@ -98,6 +107,10 @@ impl World for MemoryWorld {
 
     fn env(&self, name: &str) -> Option<String> {
         self.env.get(name).cloned()
+    }
+
+    fn environment(&self) -> BTreeMap<String, String> {
+        self.env.clone()
     }
 
     fn current_folder(&self) -> io::Result<PathBuf> {

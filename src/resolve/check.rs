@@ -1,0 +1,241 @@
+//! Checks over the whole manifest: names used twice, unknown groups, config paths that reach nothing; and inferred keys.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use serde_json::Value as Json;
+
+use crate::diagnostic::Diagnostic;
+use crate::manifest::{JsonMap, Node};
+use crate::name::{ResourceType, UniqueId};
+
+use super::lookup::plural;
+use super::{Resolver, config, names};
+
+impl Resolver<'_> {
+    pub(super) fn check(&mut self) {
+        self.infer_primary_keys();
+        self.check_groups();
+        self.check_public_ephemeral();
+        self.check_snapshots();
+        self.check_names();
+        self.check_config_paths();
+    }
+
+    fn check_groups(&mut self) {
+        let groups: BTreeSet<&str> = self.manifest.groups.values().map(|group| group.name.as_str()).collect();
+        let mut found = Vec::new();
+        for node in self.manifest.nodes.values() {
+            let Some(group) = node.group.as_deref().filter(|group| !groups.contains(group)) else { continue };
+            let message = format!("`{}` belongs to the group `{group}`, which does not exist", node.name);
+            let help = format!("the groups are {}", groups.iter().copied().collect::<Vec<_>>().join(", "));
+            let diagnostic = Diagnostic::error("group-not-found", message).at(node.location.clone());
+            found.push(if groups.is_empty() { diagnostic } else { diagnostic.help(help) }.suggest(group, groups.iter().copied()));
+        }
+        self.diagnostics.extend(found);
+    }
+
+    fn check_public_ephemeral(&mut self) {
+        let is_wrong = |node: &&Node| node.is_ephemeral() && node.model.as_ref().is_some_and(|model| model.access == "public");
+        let wrong = self.manifest.nodes.values().filter(is_wrong).map(|node| {
+            Diagnostic::error("access-invalid", format!("`{}` is ephemeral, so it cannot be public", node.name))
+                .at(node.location.clone())
+                .help("make it a view or a table, or set its access to `protected`")
+        });
+        let wrong: Vec<Diagnostic> = wrong.collect();
+        self.diagnostics.extend(wrong);
+    }
+
+    fn check_snapshots(&mut self) {
+        let snapshots = self.manifest.nodes.values().filter(|node| node.resource_type == ResourceType::Snapshot);
+        let wrong: Vec<Diagnostic> = snapshots.filter_map(snapshot_mistake).collect();
+        self.diagnostics.extend(wrong);
+    }
+
+    /// Two nodes of one name in a package, or of one name in the database.
+    fn check_names(&mut self) {
+        let mut by_relation: HashMap<String, &Node> = HashMap::new();
+        let mut by_name: HashMap<(&str, &str), &Node> = HashMap::new();
+        let mut found = Vec::new();
+        for node in self.manifest.nodes.values() {
+            let stores = node.resource_type == ResourceType::Test && node.config_bool("store_failures").unwrap_or(false);
+            if !node.resource_type.is_refable() && !stores {
+                continue;
+            }
+            let is_versioned = node.model.as_ref().is_some_and(|model| model.version.is_some());
+            if !is_versioned && let Some(other) = by_name.insert((&node.package_name, &node.name), node) {
+                let message = format!("`{}` and `{}` have the same name", other.unique_id, node.unique_id);
+                let place = node.location.clone();
+                found.push(Diagnostic::warning("duplicate-name", message).at(place).help("a reference to it cannot tell them apart"));
+            }
+            let relation = names::render(&node.relation(), &JsonMap::new());
+            if let Some(other) = by_relation.insert(relation.clone(), node) {
+                let message = format!("`{}` and `{}` are both {relation} in the database", other.unique_id, node.unique_id);
+                let help = format!("give one of them another alias or schema; the other is at {}", other.location);
+                found.push(Diagnostic::error("duplicate-relation", message).at(node.location.clone()).help(help));
+            }
+        }
+        self.diagnostics.extend(found);
+    }
+
+    /// Paths in `dbt_project.yml`'s config trees that reach no resource.
+    fn check_config_paths(&mut self) {
+        let fqns = self.prefixes();
+        let Some(root) = self.project.packages.first() else { return };
+        let mut unused = Vec::new();
+        const KINDS: [ResourceType; 10] = [
+            ResourceType::Model,
+            ResourceType::Seed,
+            ResourceType::Snapshot,
+            ResourceType::Source,
+            ResourceType::Test,
+            ResourceType::UnitTest,
+            ResourceType::Metric,
+            ResourceType::SemanticModel,
+            ResourceType::SavedQuery,
+            ResourceType::Exposure,
+        ];
+        for kind in KINDS {
+            let Some(tree) = config::tree(root, kind) else { continue };
+            let mut paths = Vec::new();
+            collect_paths(tree, &mut Vec::new(), &mut paths);
+            let known = fqns.get(&kind);
+            let any = fqns.get(&ResourceType::SqlOperation);
+            for path in paths {
+                let used = path.is_empty() || [known, any].into_iter().flatten().any(|known| known.contains(&path));
+                if !used {
+                    unused.push(format!("{}.{}", plural(kind), path.join(".")));
+                }
+            }
+        }
+        for path in unused {
+            let message = format!("the configuration `{path}` in dbt_project.yml applies to no resource");
+            let place = crate::source::Location::file("dbt_project.yml");
+            self.diagnostics.push(Diagnostic::warning("unused-config-path", message).at(place));
+        }
+    }
+
+    /// Every prefix of every resource's fqn by kind; those of disabled ones, which count for every kind, under `SqlOperation`.
+    fn prefixes(&self) -> HashMap<ResourceType, HashSet<Vec<String>>> {
+        let manifest = &self.manifest;
+        let mut prefixes: HashMap<ResourceType, HashSet<Vec<String>>> = HashMap::new();
+        let mut add = |kind: ResourceType, fqn: &[String]| {
+            let set = prefixes.entry(kind).or_default();
+            for length in 1..=fqn.len() {
+                if !set.contains(&fqn[..length]) {
+                    set.insert(fqn[..length].to_vec());
+                }
+            }
+        };
+        manifest.nodes.values().for_each(|node| add(node.resource_type, &node.fqn));
+        manifest.sources.values().for_each(|source| add(ResourceType::Source, &source.fqn));
+        manifest.exposures.values().for_each(|exposure| add(ResourceType::Exposure, &exposure.fqn));
+        let others = [&manifest.unit_tests, &manifest.metrics, &manifest.semantic_models, &manifest.saved_queries];
+        others.into_iter().flat_map(|others| others.values()).for_each(|other| add(other.resource_type, &other.fqn));
+        manifest.disabled_nodes.values().flatten().for_each(|node| add(ResourceType::SqlOperation, &node.fqn));
+        manifest.disabled_sources.values().flatten().for_each(|source| add(ResourceType::SqlOperation, &source.fqn));
+        manifest.disabled_exposures.values().flatten().for_each(|exposure| add(ResourceType::SqlOperation, &exposure.fqn));
+        prefixes
+    }
+
+    /// A model's key columns, from constraints or from its `unique` and `not_null` tests, as dbt infers them.
+    fn infer_primary_keys(&mut self) {
+        let mut tests: HashMap<UniqueId, TestedColumns> = HashMap::new();
+        let disabled = self.manifest.disabled_nodes.values().flatten().map(|node| (node, false));
+        let enabled = self.manifest.nodes.values().map(|node| (node, node.config_bool("enabled").unwrap_or(true)));
+        for (node, is_enabled) in enabled.chain(disabled) {
+            if let Some(test) = &node.test
+                && let Some(attached) = &test.attached_node
+            {
+                tests.entry(attached.clone()).or_default().take(&test.name, &test.kwargs, is_enabled);
+            }
+        }
+        for node in self.manifest.nodes.values_mut().filter(|node| node.resource_type == ResourceType::Model) {
+            let keys = primary_key(node, tests.get(&node.unique_id));
+            if let Some(model) = &mut node.model {
+                model.primary_key = keys;
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct TestedColumns {
+    unique: BTreeSet<String>,
+    unique_disabled: BTreeSet<String>,
+    not_null: BTreeSet<String>,
+}
+
+impl TestedColumns {
+    fn take(&mut self, name: &str, kwargs: &JsonMap, is_enabled: bool) {
+        let columns: Vec<String> = match (kwargs.get("column_name"), kwargs.get("combination_of_columns")) {
+            (Some(Json::String(column)), _) => vec![column.clone()],
+            (_, Some(Json::Array(columns))) => columns.iter().filter_map(|column| column.as_str().map(String::from)).collect(),
+            _ => return,
+        };
+        match name {
+            "unique" | "unique_combination_of_columns" if is_enabled => self.unique.extend(columns),
+            "unique" | "unique_combination_of_columns" => self.unique_disabled.extend(columns),
+            "not_null" => self.not_null.extend(columns),
+            _ => {}
+        }
+    }
+}
+
+fn primary_key(node: &Node, tests: Option<&TestedColumns>) -> Vec<String> {
+    let is_key = |constraint: &&Json| constraint["type"] == "primary_key";
+    if let Some(key) = node.model.as_ref().and_then(|model| model.constraints.iter().find(is_key)) {
+        let mut columns = super::columns::texts(key.get("columns"));
+        columns.sort();
+        return columns;
+    }
+    if let Some(column) = node.columns.values().find(|column| column.constraints.iter().any(|constraint| is_key(&constraint))) {
+        return vec![column.name.clone()];
+    }
+    let Some(tests) = tests else { return Vec::new() };
+    let is_unique = |column: &&String| tests.unique.contains(*column) || tests.unique_disabled.contains(*column);
+    let both: Vec<String> = tests.not_null.iter().filter(is_unique).cloned().collect();
+    [both, tests.unique.iter().cloned().collect(), tests.unique_disabled.iter().cloned().collect()]
+        .into_iter()
+        .find(|columns| !columns.is_empty())
+        .unwrap_or_default()
+}
+
+fn snapshot_mistake(node: &Node) -> Option<Diagnostic> {
+    let is_set = |key: &str| node.config.get(key).is_some_and(|value| !value.is_null() && *value != Json::from(""));
+    let wrong = |message: String, help: &str| {
+        Some(Diagnostic::error("snapshot-config", message).at(node.location.clone()).help(help.to_string()))
+    };
+    let name = &node.name;
+    if !is_set("strategy") || !is_set("unique_key") {
+        return wrong(format!("the snapshot `{name}` lacks a `strategy` or a `unique_key`"), "set both");
+    }
+    match node.config_str("strategy") {
+        Some("check") if !is_set("check_cols") => {
+            wrong(format!("the snapshot `{name}` checks columns, but has no `check_cols`"), "set it to `all` or to a list of columns")
+        }
+        Some("check") if node.config_str("check_cols").is_some_and(|columns| columns != "all") => {
+            wrong(format!("`check_cols` of the snapshot `{name}` is text"), "set it to `all` or to a list of columns")
+        }
+        Some("timestamp") if !is_set("updated_at") => {
+            wrong(format!("the snapshot `{name}` goes by time, but has no `updated_at`"), "set it to the column of the last change")
+        }
+        _ => None,
+    }
+}
+
+fn collect_paths(level: &JsonMap, path: &mut Vec<String>, paths: &mut Vec<Vec<String>>) {
+    let mut has_own = false;
+    for (key, value) in level {
+        match value {
+            Json::Object(below) if !key.starts_with('+') => {
+                path.push(key.clone());
+                collect_paths(below, path, paths);
+                path.pop();
+            }
+            _ => has_own = true,
+        }
+    }
+    if has_own {
+        paths.push(path.clone());
+    }
+}

@@ -1,0 +1,120 @@
+//! From parsed resources to the manifest: config inheritance, names, properties, tests, sources, and every reference resolved.
+//!
+//! Order matters and is dbt's: nodes get their own config, property files change it, then tests and sources come from those
+//! files, and only when everything is known are references followed. Mistakes are collected; the manifest is as complete as
+//! they allow.
+
+use std::sync::Arc;
+
+use crate::diagnostic::{Diagnostic, Outcome};
+use crate::jinja::{Jinja, JinjaSettings, builtin_macros};
+use crate::manifest::Manifest;
+use crate::parse::{self, MacroLookup, ParsedProject};
+use crate::project::Project;
+use crate::world::World;
+
+mod check;
+mod columns;
+pub(crate) mod config;
+mod docs;
+mod exposures;
+mod link;
+mod lookup;
+mod names;
+mod node;
+mod patch;
+pub(crate) mod python;
+mod semantic;
+mod sources;
+mod tests;
+mod unit_tests;
+mod versions;
+
+/// What resolving works on; the manifest grows in it.
+pub(crate) struct Resolver<'a> {
+    project: &'a Project,
+    /// The same project, for scopes that outlive a call.
+    shared: Arc<Project>,
+    jinja: &'a Jinja,
+    world: &'a dyn World,
+    manifest: Manifest,
+    macros: MacroLookup,
+    refs: lookup::RefLookup,
+    calls: node::CallsById,
+    diagnostics: Vec<Diagnostic>,
+    /// Unix seconds, for `created_at`.
+    now: f64,
+}
+
+/// Resolves a parsed project. `jinja` must know the same macros as `parsed`.
+pub fn resolve(parsed: ParsedProject, project: &Project, jinja: &Jinja, world: &dyn World) -> (Manifest, Vec<Diagnostic>) {
+    let ParsedProject { macros, docs, nodes, properties, fixtures } = parsed;
+    let lookup = MacroLookup::new(project, &macros);
+    let mut resolver = Resolver {
+        project,
+        shared: node::shared_project(project),
+        jinja,
+        world,
+        manifest: Manifest {
+            project_name: project.name.clone(),
+            project_id: parse::md5_hex(&project.name),
+            adapter_type: project.target.adapter_type.clone(),
+            macros,
+            docs,
+            ..Manifest::default()
+        },
+        macros: lookup,
+        refs: lookup::RefLookup::default(),
+        calls: node::CallsById::new(),
+        diagnostics: Vec::new(),
+        now: parse::seconds(world),
+    };
+    resolver.add_nodes(nodes);
+    resolver.refs = lookup::RefLookup::new(&resolver.manifest);
+    resolver.apply_patches(&properties);
+    resolver.add_generic_tests(&properties);
+    resolver.add_groups(&properties);
+    resolver.add_sources(&properties);
+    resolver.add_semantics(&properties);
+    resolver.add_exposures(&properties);
+    resolver.link();
+    resolver.add_unit_tests(&properties, &fixtures);
+    resolver.render_descriptions();
+    resolver.check();
+    (resolver.manifest, resolver.diagnostics)
+}
+
+/// The whole way from a loaded project: files, macros, template engine, parsing, resolving.
+///
+/// # Errors
+/// Only what leaves nothing to go on with: a folder that cannot be listed, macros the template engine refuses. All other
+/// mistakes are among the diagnostics, in the order they were found.
+pub fn load_manifest(world: &dyn World, project: &Project) -> Outcome<(Manifest, Jinja, Vec<Diagnostic>)> {
+    let (mut loaded, mut diagnostics) = parse::read_all(world, project)?;
+    let jinja = Jinja::new(settings(project, &loaded.macros, world))?;
+    for source in builtin_macros() {
+        let found = parse::built_in(source, world);
+        loaded.macros.entry(found.unique_id.clone()).or_insert(found);
+    }
+    let (parsed, found) = parse::parse(&loaded, project, &jinja, world);
+    diagnostics.extend(found);
+    let (manifest, found) = resolve(parsed, project, &jinja, world);
+    diagnostics.extend(found);
+    Ok((manifest, jinja, diagnostics))
+}
+
+fn settings(project: &Project, macros: &indexmap::IndexMap<crate::name::UniqueId, crate::manifest::Macro>, world: &dyn World) -> JinjaSettings {
+    let mut settings = JinjaSettings::new(&project.name, &project.target.adapter_type);
+    settings.macros = parse::macro_sources(macros);
+    settings.target = project.target.context();
+    settings.invocation_id = world.new_id();
+    settings.run_started_at = world.now();
+    let environment = world.environment();
+    settings.env = Arc::new(move |name| environment.get(name).cloned());
+    for rule in &project.own_package().dispatch {
+        if let Some(namespace) = rule.get("macro_namespace").and_then(serde_json::Value::as_str) {
+            settings.dispatch.insert(namespace.to_string(), columns::texts(rule.get("search_order")));
+        }
+    }
+    settings
+}
