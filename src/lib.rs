@@ -53,9 +53,3 @@ pub mod generate;
 pub mod serve;
 
 pub mod pipeline;
-pub mod graph;
-pub mod jinja;
-pub mod manifest;
-pub mod parse;
-pub mod project;
-pub mod resolve;

@@ -69,9 +69,7 @@ fn capture(node: &ParsedNode, jinja: &Jinja, project: &Arc<Project>) -> Outcome<
             ..Capture::default()
         };
         let has_config = !calls.config.is_empty();
-        for values in calls.config {
-            crate::resolve::config::merge_calls(&mut capture.config, values);
-        }
+        crate::resolve::config::merge_calls(&mut capture.config, calls.config);
         if has_config && !capture.is_static {
             capture.unrendered_config = super::unrendered_config(&node.raw_code);
         }

@@ -1,7 +1,8 @@
+mod architecture;
 mod docs;
+mod execute;
 mod generate;
+mod graph;
 mod project;
 mod project_yaml;
-mod graph;
-
-mod execute;
+mod sql;
