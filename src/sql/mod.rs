@@ -16,7 +16,7 @@ mod operator;
 mod parse;
 mod plan;
 mod rewrite;
-mod types;
+pub mod types;
 
 use std::fmt;
 
