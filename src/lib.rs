@@ -14,6 +14,7 @@ pub mod jinja;
 pub mod manifest;
 pub mod project;
 
+pub mod artifact;
 pub mod plan;
 
 pub mod compile;

@@ -10,6 +10,8 @@ use serde_json::Value as Json;
 use crate::name::{Relation, ResourceType, UniqueId};
 use crate::source::Location;
 
+mod json;
+
 /// A JSON object in insertion order: configs, meta, kwargs.
 pub type JsonMap = serde_json::Map<String, Json>;
 
@@ -38,7 +40,7 @@ pub struct DependsOn {
 }
 
 /// A documented column.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Column {
     pub name: String,
     pub description: String,
