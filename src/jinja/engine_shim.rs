@@ -98,8 +98,12 @@ impl Object for Context {
                 };
                 relation(scope.resolve_ref(RefArgs { name, package, version: None }))
             }),
-            "source" => Value::from_function(move |source: String, table: String| relation(scope.resolve_source(&source, &table))),
-            "var" => Value::from_function(move |name: String| scope.variable(&name).map_or(Value::from(()), |value| Value::from(value.as_str().unwrap_or_default()))),
+            "source" => {
+                Value::from_function(move |source: String, table: String| relation(scope.resolve_source(&source, &table)))
+            }
+            "var" => Value::from_function(move |name: String| {
+                scope.variable(&name).map_or(Value::from(()), |value| Value::from(value.as_str().unwrap_or_default()))
+            }),
             "config" => Value::from_function(move |_: Kwargs| String::new()),
             "run_query" => Value::from_function(move |sql: String| match scope.database().map(|database| database.query(&sql)) {
                 Some(Ok(rows)) => Ok(Value::from(rows.rows.len())),
@@ -108,11 +112,18 @@ impl Object for Context {
             }),
             "is_incremental" => Value::from_function(move || {
                 let this = scope.this_relation();
-                let existing = this.zip(scope.database()).and_then(|(this, database)| database.relation_type(&this.relation).ok()?);
+                let existing =
+                    this.zip(scope.database()).and_then(|(this, database)| database.relation_type(&this.relation).ok()?);
                 existing == Some(crate::name::RelationType::Table)
             }),
+            "get_where_subquery" => Value::from_function(move |relation: String| {
+                let filter = scope.config_value("where").and_then(|filter| filter.as_str().map(str::to_string));
+                filter.map_or(relation.clone(), |filter| format!("(select * from {relation} where {filter}) dbt_subquery"))
+            }),
             "panic" => Value::from_function(|| -> String { panic!("the template panics") }),
-            "this" => relation(self.scope.this_relation().map_or_else(|| Diagnostic::error("no-this", "no this").fail(), Ok)).ok()?,
+            "this" => {
+                relation(self.scope.this_relation().map_or_else(|| Diagnostic::error("no-this", "no this").fail(), Ok)).ok()?
+            }
             "model" => self.scope.model(),
             "execute" => Value::from(self.scope.executes()),
             _ => return None,

@@ -197,3 +197,14 @@ fn the_model_dictionary_has_dbts_keys() {
     let node = compiled(&context(nodes, CompileFlags::default()), "model.shop.b").unwrap();
     assert_eq!(node.sql, "model.shop.b table model.shop.a False a");
 }
+
+#[test]
+fn a_tests_where_narrows_its_model() {
+    let kwargs = json!({"column_name": "id", "model": "{{ get_where_subquery(ref('a')) }}", "to": "ref('a')", "field": "id"});
+    let mut test = generic("t", "relationships", kwargs, &["a"]);
+    test.config.insert("where".to_string(), json!("id > 0"));
+    let node = compiled(&context(vec![model("a", "", &[], json!({})), test], CompileFlags::default()), "test.shop.t").unwrap();
+    let expected = "select id from (select * from \"db\".\"main\".\"a\" where id > 0) dbt_subquery left join \"db\".\"main\".\"a\" where \
+                    id is null";
+    assert_eq!(node.sql, expected);
+}
