@@ -36,6 +36,7 @@ pub mod resolve;
 
 pub mod graph;
 
+pub mod artifact;
 pub mod plan;
 
 pub mod artifact;

@@ -16,7 +16,7 @@ static CALL: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^\s*(env_var|ref|var|source|doc)\s*\(.+\)\s*$").expect("the pattern is a valid regex"));
 
 /// The name under which a render hands a value, not its text, back to us.
-const CAPTURE: &str = "__headwater_capture";
+const CAPTURE: &str = "headwater_capture";
 
 /// The SQL of one generic test. Ephemeral models that the arguments name are noted in `scope`.
 pub(super) fn render(node: &Node, test: &TestDetail, scope: &Arc<CompileScope>) -> Outcome<String> {

@@ -68,10 +68,8 @@ impl Introspect for AdapterIntrospect {
     }
 
     fn create_schema(&self, relation: &Relation) -> Outcome<()> {
-        let operation = Operation::CreateSchema {
-            database: relation.database.clone(),
-            schema: relation.schema.clone().unwrap_or_default(),
-        };
+        let operation =
+            Operation::CreateSchema { database: relation.database.clone(), schema: relation.schema.clone().unwrap_or_default() };
         self.wait(None, self.adapter.apply(operation)).map(|_| ())
     }
 

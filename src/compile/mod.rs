@@ -13,7 +13,6 @@ mod scope;
 mod value;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use minijinja::Value;
@@ -43,16 +42,11 @@ pub struct CompiledNode {
     pub relation: Relation,
 }
 
-/// The flags of the command line that templates can see.
-#[derive(Clone, Debug, Default)]
+/// What the command line changes about compiling. (`flags` in templates is the engine's.)
+#[derive(Clone, Copy, Debug, Default)]
 pub struct CompileFlags {
-    /// The verb as typed: `run`, `build` …
-    pub which: String,
-    pub full_refresh: bool,
-    pub store_failures: bool,
     /// `--empty`: every ref and source reads no rows.
     pub empty: bool,
-    pub fail_fast: bool,
 }
 
 /// Names a render sees beside the engine's own: `results`, `schemas`, `sql`, a test's arguments.
@@ -114,24 +108,16 @@ pub fn compile_with(node: &Arc<Node>, context: &Arc<CompileContext>, extras: Ext
 }
 
 /// Renders text that stands in a node's config, such as a hook, with the node's own scope.
-pub fn render_in_node(name: &str, text: &str, node: &Arc<Node>, context: &Arc<CompileContext>, extras: Extras) -> Outcome<String> {
+pub fn render_in_node(
+    name: &str,
+    text: &str,
+    node: &Arc<Node>,
+    context: &Arc<CompileContext>,
+    extras: Extras,
+) -> Outcome<String> {
     let scope = Arc::new(CompileScope::of_node(node, context, extras));
     let template = TemplateText { name: name.to_string(), source: text.into(), location: node.location.clone() };
     context.jinja.render(&template, scope).map_err(|error| place(error, node))
-}
-
-/// Where a node's text goes below `target/<folder>/`: `<package>/<file>`, or `<package>/<file>/<name>` for resources of which
-/// one file holds many.
-pub fn target_file(node: &Node) -> PathBuf {
-    let (path, original) = (PathBuf::from(&node.path), PathBuf::from(&node.original_file_path));
-    let one_to_one = node.resource_type != ResourceType::Snapshot && path.file_name() == original.file_name();
-    let file = match node.resource_type {
-        _ if one_to_one => original,
-        ResourceType::Snapshot => original.join(format!("{}.sql", node.name)),
-        _ => original.join(path),
-    };
-    // `./dbt_project.yml/hooks/…`: pushing the components drops the `.`.
-    PathBuf::from(&node.package_name).join(file.components().filter(|part| part.as_os_str() != ".").collect::<PathBuf>())
 }
 
 /// The text of one node and the ephemeral models its `ref`s named, in order of the first call.

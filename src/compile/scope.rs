@@ -116,27 +116,10 @@ impl CompileScope {
         )
     }
 
-    fn flags(&self) -> Value {
-        let flags = &self.context.flags;
-        value_of(&serde_json::json!({
-            "FULL_REFRESH": flags.full_refresh,
-            "STORE_FAILURES": flags.store_failures,
-            "EMPTY": flags.empty,
-            "FAIL_FAST": flags.fail_fast,
-            "WHICH": flags.which,
-            "INTROSPECT": self.context.database.is_some(),
-            "PRINT": true,
-            "USE_COLORS": false,
-            "WARN_ERROR": false,
-        }))
-    }
-
-    /// `pre_hooks`, `post_hooks`, `schema`, `database`: what only a node's own scope has.
+    /// `pre_hooks`, `post_hooks`: what only a node's own scope has.
     fn node_extra(&self, node: &Node, name: &str) -> Option<Value> {
         let config = |key: &str| Some(node.config.get(key).map_or_else(|| Value::from(Vec::<Value>::new()), value_of));
         match name {
-            "schema" => Some(Value::from(node.schema.clone())),
-            "database" => Some(Value::from(node.database.clone())),
             "pre_hooks" => config("pre-hook"),
             "post_hooks" => config("post-hook"),
             _ => None,
@@ -159,7 +142,9 @@ impl NodeScope for CompileScope {
                 .fail();
         };
         match &self.node {
-            Some(node) if self.checked && !node.depends_on.nodes.contains(&target.unique_id) => self.not_captured(node, &args).fail(),
+            Some(node) if self.checked && !node.depends_on.nodes.contains(&target.unique_id) => {
+                self.not_captured(node, &args).fail()
+            }
             _ => self.answer(target),
         }
     }
@@ -241,7 +226,6 @@ impl NodeScope for CompileScope {
         }
         match name {
             "graph" => Some(self.context.graph()),
-            "flags" => Some(self.flags()),
             _ => self.node_extra(self.node.as_ref()?, name),
         }
     }

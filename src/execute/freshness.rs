@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use serde_json::{Map, Value as Json};
 
@@ -11,68 +11,11 @@ use super::clock::Clock;
 use super::external;
 use super::message::{Failure, Sent};
 use super::session::Session;
-use crate::manifest::Source;
-use crate::name::UniqueId;
-use crate::result::Timing;
-
-/// How a source's freshness was judged, spelt as in `sources.json`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FreshnessStatus {
-    Pass,
-    Warn,
-    Error,
-    RuntimeError,
-}
-
-impl FreshnessStatus {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Warn => "warn",
-            Self::Error => "error",
-            Self::RuntimeError => "runtime error",
-        }
-    }
-}
-
-/// One source's freshness, with what `sources.json` (v3) holds of it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FreshnessResult {
-    pub unique_id: UniqueId,
-    pub status: FreshnessStatus,
-    pub max_loaded_at: Option<DateTime<Utc>>,
-    pub snapshotted_at: Option<DateTime<Utc>>,
-    /// Seconds.
-    pub age: Option<f64>,
-    /// The `freshness:` block.
-    pub criteria: Json,
-    pub message: Option<String>,
-    pub timing: Vec<Timing>,
-    /// Seconds.
-    pub execution_time: f64,
-}
-
-impl FreshnessResult {
-    /// The entry of `sources.json`.
-    pub fn to_json(&self) -> Json {
-        let time = |at: Option<DateTime<Utc>>| at.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true));
-        if self.status == FreshnessStatus::RuntimeError {
-            return serde_json::json!({"unique_id": self.unique_id, "error": self.message, "status": self.status.as_str()});
-        }
-        serde_json::json!({
-            "unique_id": self.unique_id,
-            "max_loaded_at": time(self.max_loaded_at),
-            "snapshotted_at": time(self.snapshotted_at),
-            "max_loaded_at_time_ago_in_s": self.age,
-            "status": self.status.as_str(),
-            "criteria": self.criteria,
-            "adapter_response": {},
-            "timing": self.timing,
-            "thread_id": "main",
-            "execution_time": self.execution_time,
-        })
-    }
-}
+use crate::artifact::FreshnessResult;
+use crate::event::{Event, NodeInfo};
+use crate::manifest::{JsonMap, Source};
+use crate::name::ResourceType;
+use crate::result::{NodeResult, Status};
 
 /// Checks the plan's sources that declare `freshness`, `threads` at a time; results in the plan's order.
 pub async fn source_freshness(run: RunRequest) -> Vec<FreshnessResult> {
@@ -80,14 +23,19 @@ pub async fn source_freshness(run: RunRequest) -> Vec<FreshnessResult> {
     let unstaged = external::stage(&session).await;
     let steps = session.run.plan.steps.iter();
     let sources: Vec<Source> = steps.filter_map(|step| session.run.manifest.sources.get(&step.unique_id)).cloned().collect();
-    let checks = sources.into_iter().filter(|source| source.freshness.as_ref().is_some_and(Json::is_object)).map(|source| {
+    let sources: Vec<Source> =
+        sources.into_iter().filter(|source| source.freshness.as_ref().is_some_and(Json::is_object)).collect();
+    let total = sources.len();
+    let checks = sources.into_iter().enumerate().map(|(at, source)| {
         let (session, failed) = (session.clone(), unstaged.get(&source.unique_id).cloned());
-        async move { check(&session, &source, failed).await }
+        async move { check(&session, &source, (at + 1, total), failed).await }
     });
     futures::stream::iter(checks).buffered(session.run.settings.threads.max(1)).collect().await
 }
 
-async fn check(session: &Session, source: &Source, unstaged: Option<String>) -> FreshnessResult {
+async fn check(session: &Session, source: &Source, (index, total): (usize, usize), unstaged: Option<String>) -> FreshnessResult {
+    let node = info(source);
+    session.run.events.emit(Event::NodeStarted { index, total, node: node.clone() });
     let mut clock = Clock::start();
     let criteria = source.freshness.clone().unwrap_or_default();
     let newest = match (unstaged, statement(source, &criteria)) {
@@ -98,22 +46,23 @@ async fn check(session: &Session, source: &Source, unstaged: Option<String>) -> 
         ))),
         (None, Some(sql)) => {
             let world = session.run.world.clone();
-            let work = session.run.adapter.max_loaded_at(&sql);
-            let asked = async {
-                tokio::select! {
-                    biased;
-                    answer = work => Some(answer),
-                    () = session.stop.cancelled() => None,
-                }
-            };
-            match clock.time("execute", world.as_ref(), asked).await {
-                Some(Ok(newest)) => Ok(newest),
-                Some(Err(error)) => Err(Failure::Database { error, sent: Some(Sent { sql, compiled: None }) }),
-                None => Err(Failure::Runtime("cancelled while it ran".to_string())),
-            }
+            clock.time("execute", world.as_ref(), newest(session, sql)).await
         }
     };
-    judged(session, source, criteria, (newest, clock))
+    let result = judged(session, source, criteria, (newest, clock));
+    session.run.events.emit(Event::NodeFinished { index, total, node, result: node_result(&result) });
+    result
+}
+
+/// Asks for the newest row's time.
+async fn newest(session: &Session, sql: String) -> Result<Option<DateTime<Utc>>, Failure> {
+    tokio::select! {
+        biased;
+        answer = session.run.adapter.max_loaded_at(&sql) => {
+            answer.map_err(|error| Failure::Database { error, sent: Some(Sent { sql: sql.clone(), compiled: None }) })
+        }
+        () = session.stop.cancelled() => Err(Failure::Runtime("cancelled while it ran".to_string())),
+    }
 }
 
 fn judged(
@@ -123,28 +72,55 @@ fn judged(
     (newest, clock): (Result<Option<DateTime<Utc>>, Failure>, Clock),
 ) -> FreshnessResult {
     let now = session.run.world.now();
-    let mut result = FreshnessResult {
+    let (status, max_loaded_at, error) = match newest {
+        Err(failure) => (Status::RuntimeError, None, Some(failure.message_alone())),
+        Ok(newest) => {
+            // dbt takes an empty table as loaded in the year 1: as old as can be.
+            let newest = newest.unwrap_or_else(year_one);
+            (status(&criteria, (now - newest).as_seconds_f64()), Some(newest), None)
+        }
+    };
+    FreshnessResult {
         unique_id: source.unique_id.clone(),
-        status: FreshnessStatus::RuntimeError,
-        max_loaded_at: None,
-        snapshotted_at: Some(now),
-        age: None,
+        status,
+        max_loaded_at,
+        snapshotted_at: now,
         criteria,
-        message: None,
+        adapter_response: JsonMap::new(),
         execution_time: clock.elapsed(),
         timing: clock.timing,
-    };
-    match newest {
-        Err(failure) => result.message = Some(failure.message_alone()),
-        Ok(newest) => {
-            // An empty table counts as loaded at the year 1 in dbt: as old as can be.
-            let newest = newest.unwrap_or(year_one());
-            let age = (now - newest).as_seconds_f64();
-            (result.max_loaded_at, result.age) = (Some(newest), Some(age));
-            result.status = status(&result.criteria, age);
-        }
+        thread_id: "main".to_string(),
+        error,
     }
-    result
+}
+
+fn info(source: &Source) -> NodeInfo {
+    NodeInfo {
+        unique_id: source.unique_id.clone(),
+        resource_type: ResourceType::Source,
+        name: source.name.clone(),
+        materialized: "freshness".to_string(),
+        display_name: format!("{}.{}", source.source_name, source.name),
+        original_file_path: source.original_file_path.clone(),
+    }
+}
+
+/// The same outcome as the events carry it.
+fn node_result(result: &FreshnessResult) -> NodeResult {
+    NodeResult {
+        status: result.status,
+        timing: result.timing.clone(),
+        thread_id: result.thread_id.clone(),
+        execution_time: result.execution_time,
+        adapter_response: result.adapter_response.clone(),
+        message: result.error.clone(),
+        failures: None,
+        unique_id: result.unique_id.clone(),
+        compiled: None,
+        compiled_code: None,
+        relation_name: None,
+        batch_results: None,
+    }
 }
 
 fn year_one() -> DateTime<Utc> {
@@ -162,14 +138,14 @@ fn statement(source: &Source, criteria: &Json) -> Option<String> {
 }
 
 /// `error_after` first, then `warn_after`; a threshold without count or period never strikes.
-fn status(criteria: &Json, age: f64) -> FreshnessStatus {
+fn status(criteria: &Json, age: f64) -> Status {
     let exceeded = |key: &str| criteria.get(key).and_then(Json::as_object).and_then(seconds).is_some_and(|limit| age > limit);
     if exceeded("error_after") {
-        FreshnessStatus::Error
+        Status::Error
     } else if exceeded("warn_after") {
-        FreshnessStatus::Warn
+        Status::Warn
     } else {
-        FreshnessStatus::Pass
+        Status::Pass
     }
 }
 

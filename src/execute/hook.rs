@@ -10,6 +10,7 @@ use super::message::{Failure, Sent};
 use super::node::blank_result;
 use super::session::{Session, node_info};
 use super::target;
+use crate::artifact::TargetFolder;
 use crate::compile::{CompiledNode, Extras, compile_with, node_dictionary, render_in_node, value_of};
 use crate::event::Event;
 use crate::manifest::Node;
@@ -184,7 +185,7 @@ async fn hook_work(
     let compiled = clock.time("compile", world.as_ref(), compile).await?;
     session.keep(node, &compiled);
     (result.compiled, result.compiled_code) = (Some(true), Some(compiled.sql.clone()));
-    if let Err(error) = target::write(session, "compiled", node, &compiled.sql) {
+    if let Err(error) = target::write(session, TargetFolder::Compiled, node, &compiled.sql) {
         return Err(Failure::Runtime(format!("the target folder could not be written: {error}")));
     }
     // A hook may render to `{"sql": …}`: what the `before_begin` macros give.

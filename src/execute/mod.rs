@@ -23,19 +23,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use indexmap::IndexMap;
+use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapter::Adapter;
 use crate::event::{Event, EventSink, Summary};
 use crate::jinja::Jinja;
-use crate::manifest::{Compiled, Manifest};
+use crate::manifest::{Compiled, JsonMap, Manifest};
 use crate::name::UniqueId;
 use crate::plan::{Plan, Verb};
 use crate::project::Project;
 use crate::result::NodeResult;
 use crate::world::World;
 
-pub use freshness::{FreshnessResult, FreshnessStatus, source_freshness};
+pub use freshness::source_freshness;
 pub use operation::run_operation;
 pub use show::{ShowSubject, Shown, show};
 pub use test_outcome::{Counted, Verdict, judge};
@@ -45,7 +46,7 @@ use session::Session;
 /// The flags of the command line that change a run.
 #[derive(Clone, Debug, Default)]
 pub struct RunSettings {
-    /// The verb as typed, for `flags.WHICH`.
+    /// The verb as typed: `flags.WHICH`.
     pub which: String,
     pub threads: usize,
     pub full_refresh: bool,
@@ -57,6 +58,22 @@ pub struct RunSettings {
     pub warn_error: bool,
     /// `--no-introspect` switches it off: `compile` then asks the database nothing.
     pub no_introspect: bool,
+}
+
+impl RunSettings {
+    /// What templates see as `flags`: hand them to the engine's settings, `should_full_refresh()` and its like read them.
+    pub fn flags(&self) -> JsonMap {
+        let flags = [
+            ("FULL_REFRESH", Json::from(self.full_refresh)),
+            ("STORE_FAILURES", Json::from(self.store_failures)),
+            ("EMPTY", Json::from(self.empty)),
+            ("FAIL_FAST", Json::from(self.fail_fast)),
+            ("WARN_ERROR", Json::from(self.warn_error)),
+            ("INTROSPECT", Json::from(!self.no_introspect)),
+            ("WHICH", Json::from(self.which.as_str())),
+        ];
+        flags.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+    }
 }
 
 /// Everything one run needs. Cloning is cheap but for the plan.

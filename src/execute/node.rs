@@ -11,6 +11,7 @@ use super::session::Session;
 use super::test_outcome::{Counted, judge};
 use super::{script, target};
 use crate::adapter::{AdapterError, Effect, Operation};
+use crate::artifact::TargetFolder;
 use crate::compile::{CompiledNode, compile};
 use crate::manifest::Node;
 use crate::materialization::{self, Facts, Input, RelationState, Work};
@@ -110,7 +111,7 @@ async fn compile_step(session: &Arc<Session>, node: &Arc<Node>) -> Result<Compil
     let compiled = session.blocking(move || compile(&subject, &context)).await?;
     if node.resource_type != ResourceType::Seed {
         session.keep(node, &compiled);
-        target::write(session, "compiled", node, &compiled.sql).map_err(|error| cannot_write(&error))?;
+        target::write(session, TargetFolder::Compiled, node, &compiled.sql).map_err(|error| cannot_write(&error))?;
     }
     Ok(compiled)
 }
@@ -127,7 +128,7 @@ async fn build_step(session: &Arc<Session>, node: &Arc<Node>, compiled: &Compile
     let input = Input { node, compiled, state: &state, capabilities: &capabilities, switches: session.switches() };
     let planned = (kind.plan)(&input)?;
     if node.resource_type != ResourceType::Seed {
-        target::write(session, "run", node, &script::text(&planned)).map_err(|error| cannot_write(&error))?;
+        target::write(session, TargetFolder::Run, node, &script::text(&planned)).map_err(|error| cannot_write(&error))?;
     }
     let full_refresh = input.full_refresh();
     let mut done = apply(session, node, compiled, planned).await?;
@@ -180,7 +181,7 @@ async fn apply(session: &Session, node: &Node, compiled: &CompiledNode, work: Wo
 
 /// A statement's failure with what is needed to show its place.
 fn sent(session: &Session, node: &Node, compiled: &CompiledNode, error: AdapterError, sql: &str) -> Failure {
-    let path = session.display_path(&session.target_path("compiled", node));
+    let path = session.display_path(&session.target_path(TargetFolder::Compiled, node));
     let file = CompiledFile { path, sql: compiled.sql.clone() };
     Failure::Database { error, sent: Some(Sent { sql: sql.to_string(), compiled: Some(file) }) }
 }

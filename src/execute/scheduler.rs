@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::node;
 use super::session::{Session, node_info};
+use crate::diagnostic::Diagnostic;
 use crate::event::{Event, NodeInfo};
 use crate::manifest::Node;
 use crate::name::{ResourceType, UniqueId};
@@ -149,7 +150,12 @@ impl<'a> Walk<'a> {
         let node = match &self.subjects[step] {
             Subject::Node(node) => node.clone(),
             Subject::Nothing(info) => {
-                let result = nothing_done(&info.unique_id, thread_id);
+                let mut result = nothing_done(&info.unique_id, thread_id);
+                if info.resource_type == ResourceType::UnitTest {
+                    let text = format!("unit test `{}` was not run: unit tests are not supported yet", info.name);
+                    self.session.run.events.emit(Event::Diagnostic(Diagnostic::warning("unit-test-not-run", text.clone())));
+                    result.message = Some(text);
+                }
                 self.free_workers.insert(worker);
                 self.finish(step, result);
                 return;

@@ -18,7 +18,8 @@ fn operation(operation: &Operation) -> String {
         Operation::CreateTableAs { relation, sql, .. } => format!("create or replace table {relation} as (\n{sql}\n)"),
         Operation::Write { relation, sql, write } => write_text(&relation.render(), sql, write),
         Operation::AddColumns { relation, columns } => {
-            let column = |column: &crate::rows::ColumnType| format!("add column {} {}", quote_identifier(&column.name), column.data_type);
+            let column =
+                |column: &crate::rows::ColumnType| format!("add column {} {}", quote_identifier(&column.name), column.data_type);
             format!("alter table {relation} {}", columns.iter().map(column).collect::<Vec<_>>().join(", "))
         }
         Operation::DropColumns { relation, columns } => {
@@ -38,7 +39,9 @@ fn write_text(relation: &str, sql: &str, write: &IncrementalWrite) -> String {
             let keys = keys.iter().map(|key| format!("DBT_INTERNAL_SOURCE.{key} = DBT_INTERNAL_DEST.{key}"));
             let on = predicates.iter().cloned().chain(keys).collect::<Vec<_>>().join(") and (");
             let set = match update_columns {
-                Some(columns) => columns.iter().map(|name| format!("{name} = DBT_INTERNAL_SOURCE.{name}")).collect::<Vec<_>>().join(", "),
+                Some(columns) => {
+                    columns.iter().map(|name| format!("{name} = DBT_INTERNAL_SOURCE.{name}")).collect::<Vec<_>>().join(", ")
+                }
                 None => "*".to_string(),
             };
             format!(

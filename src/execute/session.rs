@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::RunRequest;
+use crate::artifact::{TargetFolder, target_file};
 use crate::compile::{AdapterIntrospect, CompileContext, CompileFlags, CompiledNode};
 use crate::event::{Event, NodeInfo};
 use crate::jinja::Introspect;
@@ -64,7 +65,7 @@ impl Session {
 
     /// Keeps what compiling gave, for the manifest artifact.
     pub fn keep(&self, node: &Node, compiled: &CompiledNode) {
-        let path = self.display_path(&self.target_path("compiled", node));
+        let path = self.display_path(&self.target_path(TargetFolder::Compiled, node));
         let entry = Compiled { code: compiled.sql.clone(), path: Some(path), extra_ctes: compiled.extra_ctes.clone() };
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner).insert(node.unique_id.clone(), entry);
     }
@@ -81,8 +82,9 @@ impl Session {
     }
 
     /// `target/<folder>/<package>/<file>`, absolute.
-    pub fn target_path(&self, folder: &str, node: &Node) -> PathBuf {
-        self.run.project.target_path.join(folder).join(crate::compile::target_file(node))
+    pub fn target_path(&self, folder: TargetFolder, node: &Node) -> PathBuf {
+        // Hooks come from `./dbt_project.yml`; collecting the components drops the dot.
+        self.run.project.target_path.join(target_file(node, folder)).components().collect()
     }
 
     /// A path as people know it: below the project's root, with `/`.
@@ -133,13 +135,7 @@ fn compile_context(run: &RunRequest, stop: &CancellationToken) -> Arc<CompileCon
             cancel: stop.clone(),
         }) as Arc<dyn Introspect>
     });
-    let flags = CompileFlags {
-        which: run.settings.which.clone(),
-        full_refresh: run.settings.full_refresh,
-        store_failures: run.settings.store_failures,
-        empty: run.settings.empty,
-        fail_fast: run.settings.fail_fast,
-    };
+    let flags = CompileFlags { empty: run.settings.empty };
     CompileContext::new(run.manifest.clone(), run.jinja.clone(), run.project.clone(), database, (run.events.clone(), flags))
 }
 

@@ -33,19 +33,17 @@ pub fn stores_failures(node: &Node, flag: bool) -> bool {
 }
 
 fn invalid_kind<T>(node: &Node, kind: &str) -> Outcome<T> {
-    Diagnostic::error(
-        "store-failures-as",
-        format!("`store_failures_as` is `{kind}`; it can be ephemeral, table or view"),
-    )
-    .at(node.location.clone())
-    .suggest(kind, ["ephemeral", "table", "view"])
-    .fail()
+    Diagnostic::error("store-failures-as", format!("`store_failures_as` is `{kind}`; it can be ephemeral, table or view"))
+        .at(node.location.clone())
+        .suggest(kind, ["ephemeral", "table", "view"])
+        .fail()
 }
 
 /// dbt's `get_test_sql`.
 fn count(node: &Node, sql: &str) -> Check {
     let config = |key, default| node.config_str(key).unwrap_or(default);
     let (calc, warn, error) = (config("fail_calc", "count(*)"), config("warn_if", "!= 0"), config("error_if", "!= 0"));
-    let head = format!("select\n  {calc} as failures,\n  {calc} {warn} as should_warn,\n  {calc} {error} as should_error\nfrom (\n");
+    let head =
+        format!("select\n  {calc} as failures,\n  {calc} {warn} as should_warn,\n  {calc} {error} as should_error\nfrom (\n");
     Check { sql: format!("{head}{sql}\n) dbt_internal_test") }
 }

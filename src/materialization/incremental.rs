@@ -1,6 +1,5 @@
 //! `incremental`: built once, then only new rows are written: appended, merged by key, or put in place of rows with their keys.
 
-
 use super::{Input, Work, strings};
 use crate::adapter::{IncrementalWrite, Operation};
 use crate::diagnostic::{Diagnostic, Outcome};
@@ -50,7 +49,8 @@ impl Strategy {
     fn write(&self, input: &Input<'_>, written: Option<Vec<String>>) -> Outcome<IncrementalWrite> {
         let keys = unique_key(input.node);
         let predicates = strings(input.node.config.get("predicates"));
-        let predicates = if predicates.is_empty() { strings(input.node.config.get("incremental_predicates")) } else { predicates };
+        let predicates =
+            if predicates.is_empty() { strings(input.node.config.get("incremental_predicates")) } else { predicates };
         Ok(match self {
             // Without a key nothing ever matches: every row is inserted.
             _ if keys.is_empty() => IncrementalWrite::Append,
@@ -165,10 +165,13 @@ fn shape(input: &Input<'_>, target: &[String]) -> Outcome<String> {
     let missing: Vec<&String> = target.iter().filter(|name| !given.contains(name)).collect();
     let may_be_absent = input.node.config_str("on_schema_change") == Some("append_new_columns");
     if let (Some(name), false) = (missing.first(), may_be_absent) {
-        return Diagnostic::error("column-gone", format!("the query gives no column `{name}`, which {} has", input.compiled.relation))
-            .at(input.node.location.clone())
-            .help("select it, set `on_schema_change: sync_all_columns` to drop it from the table, or run with --full-refresh")
-            .fail();
+        return Diagnostic::error(
+            "column-gone",
+            format!("the query gives no column `{name}`, which {} has", input.compiled.relation),
+        )
+        .at(input.node.location.clone())
+        .help("select it, set `on_schema_change: sync_all_columns` to drop it from the table, or run with --full-refresh")
+        .fail();
     }
     let column = |name: &String| {
         let quoted = quote_identifier(name);

@@ -103,7 +103,8 @@ fn a_ref_that_parsing_did_not_see_is_told_with_dbts_hint() {
 
 #[test]
 fn an_unknown_ref_names_the_nearest() {
-    let nodes = vec![model("orders", "select 1", &[], json!({})), model("m", "select * from {{ ref('ordres') }}", &[], json!({}))];
+    let nodes =
+        vec![model("orders", "select 1", &[], json!({})), model("m", "select * from {{ ref('ordres') }}", &[], json!({}))];
     let error = compiled(&context(nodes, CompileFlags::default()), "model.shop.m").unwrap_err();
     let expected = "Model 'model.shop.m' (models/m.sql) depends on a node named 'ordres' which was not found";
     assert_eq!((error.code, error.message.as_str()), ("ref-not-found", expected));
@@ -146,7 +147,11 @@ fn refs_search_the_root_then_the_own_package_and_know_versions() {
         let mut node = model("v", "select 1", &[], json!({}));
         node.unique_id = UniqueId::new(format!("model.shop.v.v{version}"));
         node.alias = format!("v_v{version}");
-        node.model = Some(Box::new(ModelDetail { version: Some(json!(version)), latest_version: Some(json!(2)), ..ModelDetail::default() }));
+        node.model = Some(Box::new(ModelDetail {
+            version: Some(json!(version)),
+            latest_version: Some(json!(2)),
+            ..ModelDetail::default()
+        }));
         node
     };
     let of_lib = |name: &str, alias: &str| {
@@ -155,7 +160,13 @@ fn refs_search_the_root_then_the_own_package_and_know_versions() {
         node.alias = alias.to_string();
         node
     };
-    let nodes = vec![versioned(1), versioned(2), of_lib("both", "lib_both"), model("both", "", &[], json!({})), of_lib("only", "lib_only")];
+    let nodes = vec![
+        versioned(1),
+        versioned(2),
+        of_lib("both", "lib_both"),
+        model("both", "", &[], json!({})),
+        of_lib("only", "lib_only"),
+    ];
     let context = context(nodes, CompileFlags::default());
     let answer = |from: &str, package: Option<&str>, name: &str, version: Option<i64>| {
         let args = RefArgs { name: name.to_string(), package: package.map(str::to_string), version: version.map(Json::from) };
@@ -173,7 +184,7 @@ fn refs_search_the_root_then_the_own_package_and_know_versions() {
 #[test]
 fn empty_reads_no_rows() {
     let nodes = vec![model("a", "select 1", &[], json!({})), model("b", "select * from {{ ref('a') }}", &["a"], json!({}))];
-    let flags = CompileFlags { empty: true, ..CompileFlags::default() };
+    let flags = CompileFlags { empty: true };
     let expected = "select * from (select * from \"db\".\"main\".\"a\" where false limit 0) _dbt_limit_subq_a";
     assert_eq!(compiled(&context(nodes, flags), "model.shop.b").unwrap().sql, expected);
 }
@@ -185,4 +196,15 @@ fn the_model_dictionary_has_dbts_keys() {
     let nodes = vec![model("a", "", &[], json!({})), model("b", sql, &["a"], json!({"materialized": "table"}))];
     let node = compiled(&context(nodes, CompileFlags::default()), "model.shop.b").unwrap();
     assert_eq!(node.sql, "model.shop.b table model.shop.a False a");
+}
+
+#[test]
+fn a_tests_where_narrows_its_model() {
+    let kwargs = json!({"column_name": "id", "model": "{{ get_where_subquery(ref('a')) }}", "to": "ref('a')", "field": "id"});
+    let mut test = generic("t", "relationships", kwargs, &["a"]);
+    test.config.insert("where".to_string(), json!("id > 0"));
+    let node = compiled(&context(vec![model("a", "", &[], json!({})), test], CompileFlags::default()), "test.shop.t").unwrap();
+    let expected = "select id from (select * from \"db\".\"main\".\"a\" where id > 0) dbt_subquery left join \"db\".\"main\".\"a\" where \
+                    id is null";
+    assert_eq!(node.sql, expected);
 }

@@ -28,7 +28,10 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone)]
 pub enum Reply {
     Rows(Vec<Vec<Cell>>),
-    Fail { message: &'static str, position: Option<(u32, u32)> },
+    Fail {
+        message: &'static str,
+        position: Option<(u32, u32)>,
+    },
     Panic,
     /// Never answers.
     Hang,
@@ -96,7 +99,9 @@ impl Adapter for FakeAdapter {
             Operation::CreateTableAs { relation, sql, .. } => {
                 (format!("table {}", relation.identifier), sql.clone(), Some((relation, RelationType::Table)), "SELECT 10")
             }
-            Operation::Write { relation, sql, write } => (format!("write {} {write:?}", relation.identifier), sql.clone(), None, "INSERT 5"),
+            Operation::Write { relation, sql, write } => {
+                (format!("write {} {write:?}", relation.identifier), sql.clone(), None, "INSERT 5")
+            }
             Operation::LoadSeed { relation, .. } => {
                 (format!("seed {}", relation.identifier), String::new(), Some((relation, RelationType::Table)), "INSERT 2")
             }
@@ -230,7 +235,9 @@ pub fn seed(name: &str) -> Node {
 /// A singular test on one model.
 pub fn singular(name: &str, sql: &str, parent: &str, settings: Json) -> Node {
     let mut test = node(ResourceType::Test, name, sql, &[&full_id(parent)]);
-    test.config = config(json!({"materialized": "test", "severity": "ERROR", "warn_if": "!= 0", "error_if": "!= 0", "fail_calc": "count(*)"}));
+    test.config = config(
+        json!({"materialized": "test", "severity": "ERROR", "warn_if": "!= 0", "error_if": "!= 0", "fail_calc": "count(*)"}),
+    );
     test.config.extend(config(settings));
     (test.relation_name, test.schema) = (None, Some("main_dbt_test__audit".to_string()));
     test
@@ -305,7 +312,9 @@ pub struct Lines(pub Mutex<Vec<String>>);
 impl EventSink for Lines {
     fn emit(&self, event: Event) {
         let line = match event {
-            Event::NodeStarted { index, total, node } => format!("{index} of {total} START {} {}", node.materialized, node.display_name),
+            Event::NodeStarted { index, total, node } => {
+                format!("{index} of {total} START {} {}", node.materialized, node.display_name)
+            }
             Event::NodeFinished { index, total, node, result } => {
                 format!("{index} of {total} {:?} {}", result.status, node.display_name)
             }
@@ -347,7 +356,8 @@ impl Shop {
     /// The plan holds every node but hooks and ephemeral models, in the manifest's order; in `build`, models wait for the tests
     /// of their parents.
     fn plan(&self) -> Plan {
-        let nodes = self.manifest.nodes.values().filter(|node| node.resource_type != ResourceType::Operation && !node.is_ephemeral());
+        let nodes =
+            self.manifest.nodes.values().filter(|node| node.resource_type != ResourceType::Operation && !node.is_ephemeral());
         let tests = self.manifest.nodes.values().filter(|node| node.resource_type == ResourceType::Test);
         let mut tests_of: BTreeMap<UniqueId, Vec<UniqueId>> = BTreeMap::new();
         for test in tests {

@@ -39,7 +39,11 @@ fn strings(items: &[&str]) -> Vec<String> {
 #[test]
 fn incremental_builds_or_writes() {
     let merge = |update_columns: Option<&[&str]>| {
-        Some(IncrementalWrite::Merge { keys: strings(&["id"]), update_columns: update_columns.map(strings), predicates: Vec::new() })
+        Some(IncrementalWrite::Merge {
+            keys: strings(&["id"]),
+            update_columns: update_columns.map(strings),
+            predicates: Vec::new(),
+        })
     };
     let table = Some(RelationType::Table);
     let cases = [

@@ -1,7 +1,7 @@
 //! Results, messages and files of a run.
 
 use chrono::{Duration, Utc};
-use headwater::execute::{Counted, FreshnessStatus, ShowSubject, compile_only, judge, run_operation, show, source_freshness};
+use headwater::execute::{Counted, ShowSubject, compile_only, judge, run_operation, show, source_freshness};
 use headwater::manifest::{JsonMap, Source};
 use headwater::name::{ResourceType, UniqueId};
 use headwater::plan::{Step, Verb};
@@ -55,7 +55,8 @@ fn a_fail_calc_that_gives_null_is_told() {
 
 #[test]
 fn models_and_seeds_have_the_adapters_message() {
-    let nodes = vec![model("a", "select 1", &[], json!({"materialized": "table"})), seed("s"), model("v", "select 1", &[], json!({}))];
+    let nodes =
+        vec![model("a", "select 1", &[], json!({"materialized": "table"})), seed("s"), model("v", "select 1", &[], json!({}))];
     let mut shop = Shop::new(nodes, FakeAdapter::default());
     let outcome = shop.run();
     let messages: Vec<_> = outcome.results.iter().map(|result| result.message.as_deref().unwrap_or_default()).collect();
@@ -110,7 +111,10 @@ fn compiling_builds_nothing() {
     let outcome = block_on(compile_only(shop.request()));
     assert!(shop.adapter.log().is_empty());
     assert_eq!(statuses(&outcome.results), ["a: success", "t: success"]);
-    assert_eq!(outcome.compiled.keys().map(UniqueId::as_str).collect::<Vec<_>>(), ["model.shop.e", "model.shop.a", "test.shop.t"]);
+    assert_eq!(
+        outcome.compiled.keys().map(UniqueId::as_str).collect::<Vec<_>>(),
+        ["model.shop.e", "model.shop.a", "test.shop.t"]
+    );
 }
 
 #[test]
@@ -205,8 +209,9 @@ fn external_tables_are_staged_before_anything_runs() {
 
 #[test]
 fn freshness_is_judged_by_age() {
-    let criteria = json!({"warn_after": {"count": 1, "period": "hour"}, "error_after": {"count": 1, "period": "day"}, "filter": "x > 1"});
-    let ages = [(30, FreshnessStatus::Pass), (90, FreshnessStatus::Warn), (3000, FreshnessStatus::Error)];
+    let criteria =
+        json!({"warn_after": {"count": 1, "period": "hour"}, "error_after": {"count": 1, "period": "day"}, "filter": "x > 1"});
+    let ages = [(30, Status::Pass), (90, Status::Warn), (3000, Status::Error)];
     for (minutes, expected) in ages {
         let newest = Some(Utc::now() - Duration::minutes(minutes));
         let mut shop = Shop::new(Vec::new(), FakeAdapter { newest, ..FakeAdapter::default() });
@@ -217,7 +222,7 @@ fn freshness_is_judged_by_age() {
         request.plan.steps = vec![step];
         let results = block_on(source_freshness(request));
         assert_eq!((results.len(), results[0].status), (1, expected));
-        assert_eq!(results[0].to_json()["criteria"], criteria);
+        assert_eq!(results[0].criteria, criteria);
         assert_eq!(shop.adapter.log()[1], "loaded select max(at) as max_loaded_at\nfrom \"db\".\"raw\".\"s\"\nwhere x > 1");
     }
 }
@@ -226,5 +231,8 @@ fn freshness_is_judged_by_age() {
 fn a_schema_that_cannot_be_made_fails_its_nodes() {
     let fail = Reply::Fail { message: "read-only", position: None };
     let outcome = Shop::new(vec![model("a", "select 1", &[], json!({}))], FakeAdapter::answering(&[("main", fail)])).run();
-    assert_eq!(message(&outcome, "a"), "Runtime Error in model a (models/a.sql)\n  schema `main` could not be created: read-only");
+    assert_eq!(
+        message(&outcome, "a"),
+        "Runtime Error in model a (models/a.sql)\n  schema `main` could not be created: read-only"
+    );
 }
