@@ -13,7 +13,17 @@ use super::words::{self, CATEGORIES};
 
 /// The ticket price that a share of listings stays below: (share in thousandths, dollars), straight lines between.
 const PRICES: [(u64, u64); 11] = [
-    (0, 20), (20, 30), (50, 44), (100, 63), (250, 110), (500, 207), (750, 390), (900, 690), (950, 960), (985, 1_400), (1_000, 2_500),
+    (0, 20),
+    (20, 30),
+    (50, 44),
+    (100, 63),
+    (250, 110),
+    (500, 207),
+    (750, 390),
+    (900, 690),
+    (950, 960),
+    (985, 1_400),
+    (1_000, 2_500),
 ];
 /// Of a thousand sales, how many are of at most 1, 2 … 8 tickets.
 const TICKETS_SOLD: [u64; 8] = [450, 790, 869, 976, 983, 992, 994, 1_000];
@@ -151,7 +161,13 @@ fn write_listing(table: &mut Table, listing: &Listing) -> io::Result<()> {
 }
 
 /// Writes `count` sales with ids after `sold`, in order of time.
-fn write_sales(table: &mut Table, random: &mut Random, size: &Size, listing: &Listing, (sold, count): (u64, u64)) -> io::Result<()> {
+fn write_sales(
+    table: &mut Table,
+    random: &mut Random,
+    size: &Size,
+    listing: &Listing,
+    (sold, count): (u64, u64),
+) -> io::Result<()> {
     let room = f64::from(listing.until.0 - listing.listed.0 - 1);
     // The square root leans towards the event: most people decide late.
     let mut times: Vec<u32> = (0..count).map(|_| listing.listed.0 + 1 + (room * random.unit().sqrt()) as u32).collect();

@@ -34,7 +34,8 @@ fn tickit_has_the_documented_size_and_shape() {
         ("venue/venue.txt", 202),
     ];
     assert_eq!(sizes, expected);
-    let leftovers: Vec<_> = std::fs::read_dir(folder.path()).expect("the folder").flatten().map(|entry| entry.file_name()).collect();
+    let leftovers: Vec<_> =
+        std::fs::read_dir(folder.path()).expect("the folder").flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(leftovers.len(), expected.len(), "temporary folders stay behind: {leftovers:?}");
     for (file, count) in expected {
         let name = file.split('/').next().expect("a folder");
@@ -75,7 +76,8 @@ fn keys_hold(folder: &Path) {
 
 fn sales_make_sense(folder: &Path) {
     let listings: BTreeMap<String, Vec<String>> = rows(folder, "listing").into_iter().map(|row| (row[0].clone(), row)).collect();
-    let starts: BTreeMap<String, String> = rows(folder, "event").into_iter().map(|row| (row[0].clone(), row[5].clone())).collect();
+    let starts: BTreeMap<String, String> =
+        rows(folder, "event").into_iter().map(|row| (row[0].clone(), row[5].clone())).collect();
     let mut left: BTreeMap<String, f64> = listings.iter().map(|(id, row)| (id.clone(), number(row, 4))).collect();
     let mut tickets = 0.0;
     for sale in rows(folder, "sale") {

@@ -111,8 +111,10 @@ impl Step {
         complaints.extend(missing(&self.output, &both, "the output"));
         let unwanted = self.absent.iter().filter(|text| both.contains(text.as_str()));
         complaints.extend(unwanted.map(|text| format!("the output holds `{text}`")));
-        complaints.extend(self.present.iter().filter(|path| !output.exists(path)).map(|path| format!("{} is missing", path.display())));
-        complaints.extend(self.gone.iter().filter(|path| output.exists(path)).map(|path| format!("{} is still there", path.display())));
+        complaints
+            .extend(self.present.iter().filter(|path| !output.exists(path)).map(|path| format!("{} is missing", path.display())));
+        complaints
+            .extend(self.gone.iter().filter(|path| output.exists(path)).map(|path| format!("{} is still there", path.display())));
         complaints
     }
 }

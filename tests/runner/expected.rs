@@ -85,7 +85,8 @@ fn printed<'a>(file: &str, outputs: &'a [Output]) -> Result<&'a str, Failed> {
     let name = file.strip_suffix(".txt").unwrap_or(file);
     let (stream, step) = name.split_once('.').unwrap_or((name, ""));
     let number = if step.is_empty() { outputs.len() } else { step.parse()? };
-    let output = number.checked_sub(1).and_then(|index| outputs.get(index)).ok_or(format!("expected/{file}: there is no such step"))?;
+    let output =
+        number.checked_sub(1).and_then(|index| outputs.get(index)).ok_or(format!("expected/{file}: there is no such step"))?;
     match stream {
         "stdout" => Ok(&output.stdout),
         "stderr" => Ok(&output.stderr),
@@ -204,5 +205,9 @@ fn elements(actual: &[Json], wanted: &[Json]) -> Vec<Json> {
         let others = actual.iter().filter(|element| !wanted.iter().any(|want| id(want) == id(element))).cloned();
         return known.chain(others).collect();
     }
-    actual.iter().enumerate().map(|(index, element)| wanted.get(index).map_or(element.clone(), |want| subset(element, want))).collect()
+    actual
+        .iter()
+        .enumerate()
+        .map(|(index, element)| wanted.get(index).map_or(element.clone(), |want| subset(element, want)))
+        .collect()
 }

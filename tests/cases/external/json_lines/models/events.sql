@@ -1,2 +1,2 @@
 {{ config(materialized='table') }}
-select id, name, extract(hour from at) as hour from {{ source('lake', 'event') }}
+select id, name, extract(hour from moment) as hour from {{ source('lake', 'event') }}

@@ -2,7 +2,7 @@ select
     code || '!' as code,
     price * 2 as price,
     day,
-    extract(hour from at) as hour,
+    extract(hour from moment) as hour,
     case when flag then 'yes' else 'no' end as flag,
     amount is null as lacks_amount
 from {{ ref('typed') }}
