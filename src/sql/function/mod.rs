@@ -15,7 +15,7 @@ mod text;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::execution::context::SessionContext;
@@ -32,6 +32,15 @@ pub fn register_functions(ctx: &SessionContext) {
     for aggregate in aggregate::functions() {
         ctx.register_udaf(aggregate);
     }
+}
+
+/// A column's values as PostgreSQL spells them in text; null stays null.
+///
+/// # Errors
+/// A type that has no text.
+pub fn spelt(column: &ArrayRef) -> Result<StringArray> {
+    let texts = arrow::compute::cast(&text::spelt(column)?, &DataType::Utf8)?;
+    Ok(texts.as_string::<i32>().clone())
 }
 
 /// One of ours by name, for the planner's own calls.
