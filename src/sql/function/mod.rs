@@ -19,7 +19,8 @@ use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::types;
 
@@ -189,6 +190,19 @@ impl ScalarUDFImpl for Scalar {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         self.function.coerced(given)
+    }
+
+    /// Casts to the type that is there already go away, so that they hide no column from the optimizer.
+    fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        let [arg] = args.as_slice() else { return Ok(ExprSimplifyResult::Original(args)) };
+        let given = info.get_data_type(arg)?;
+        let same = self.return_type(std::slice::from_ref(&given))? == given;
+        let identity = match self.function.name {
+            "text" | "numeric" => same,
+            "nearest" => same && !given.is_floating(),
+            _ => false,
+        };
+        Ok(if identity { ExprSimplifyResult::Simplified(arg.clone()) } else { ExprSimplifyResult::Original(args) })
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -72,6 +72,7 @@ fn translated(expr: &mut Expr) -> Result<Option<Expr>, SqlError> {
         Expr::Substring { expr, substring_from: Some(pattern), substring_for: None, .. } if literal_text(pattern).is_some() => {
             Some(call("regexp_extract", vec![(**expr).clone(), (**pattern).clone()]))
         }
+        Expr::JsonAccess { value, path } => Some(json_access(value, &path.to_string())),
         Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => Some(whole("ceil", expr)),
         Expr::Floor { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => Some(whole("floor", expr)),
         // Text is compared by its bytes whatever the collation.
@@ -92,6 +93,12 @@ fn translated(expr: &mut Expr) -> Result<Option<Expr>, SqlError> {
         }
         _ => None,
     })
+}
+
+/// Snowflake's `v:a.b[0]`: the value at a path, as text.
+fn json_access(value: &Expr, path: &str) -> Expr {
+    let keys = path.split(['.', ':', '[', ']']).map(|key| key.trim_matches(['"', '\''])).filter(|key| !key.is_empty());
+    call("json_extract_path_text", std::iter::once(value.clone()).chain(keys.map(text)).collect())
 }
 
 /// A rounding call whose decimal result carries no digits after the point.
