@@ -6,6 +6,7 @@ use sqlparser::ast::Expr;
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
 
 /// PostgreSQL first: where a construct has two meanings, PostgreSQL's is taken.
 #[derive(Debug, Default)]
@@ -44,6 +45,11 @@ impl Dialect for WarehouseDialect {
     }
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        // Snowflake's path into JSON, `v:a.b`; the colon of a slice, `a[1:2]`, stands after a number.
+        let is_path = matches!(parser.peek_nth_token_ref(1).token, Token::Word(_)) && !matches!(parser.get_current_token().token, Token::Number(..));
+        if parser.peek_token_ref().token == Token::Colon && is_path {
+            return Some(Ok(POSTGRES.prec_value(Precedence::DoubleColon)));
+        }
         POSTGRES.get_next_precedence(parser)
     }
 

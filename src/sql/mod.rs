@@ -23,7 +23,7 @@ use std::fmt;
 use sqlparser::ast::Statement;
 
 pub use command::{AlterColumn, Column, Command, Drop, DropKind, Merge, command};
-pub use function::register_functions;
+pub use function::{register_functions, spelt};
 pub use plan::{plan, plan_statement};
 pub use rewrite::{ColumnLookup, rewrite};
 pub use types::{arrow_type, type_name};

@@ -90,6 +90,10 @@ fn without_noise(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         if word(at, "approximate") && (word(at + 1, "count") || word(at + 1, "percentile_disc")) {
             noise.insert(solid[at]);
         }
+        // `trim(trailing from x)` says what `trim(trailing x)` says.
+        if word(at + 1, "from") && ["leading", "trailing", "both"].iter().any(|side| word(at, side)) {
+            noise.insert(solid[at + 1]);
+        }
         if ["with", "no", "schema", "binding"].iter().enumerate().all(|(n, text)| word(at + n, text)) {
             noise.extend(&solid[at..at + 4]);
         }

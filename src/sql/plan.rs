@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableFunctionArgs;
 use datafusion::catalog::cte_worktable::CteWorkTable;
-use datafusion::common::{DFSchema, DataFusionError, Result as DataFusionResult, ResolvedTableReference, SchemaError, TableReference, plan_datafusion_err};
+use datafusion::common::{DFSchema, DataFusionError, Result as DataFusionResult, ResolvedTableReference, ScalarValue, SchemaError, TableReference, plan_datafusion_err};
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::context::{SessionContext, SessionState};
@@ -104,6 +104,17 @@ impl ColumnLookup for Provider<'_> {
     }
 }
 
+/// Series of moments are generated in nanoseconds only.
+fn in_nanoseconds(arg: Expr) -> Expr {
+    let nanoseconds = |value: Option<i64>, per: i64| value.and_then(|value| value.checked_mul(per));
+    match arg {
+        Expr::Literal(ScalarValue::TimestampMicrosecond(value, zone), meta) => {
+            Expr::Literal(ScalarValue::TimestampNanosecond(nanoseconds(value, 1_000), zone), meta)
+        }
+        other => other,
+    }
+}
+
 impl ContextProvider for Provider<'_> {
     fn get_table_source(&self, name: TableReference) -> DataFusionResult<Arc<dyn TableSource>> {
         let resolved = resolve(self.state, name.clone());
@@ -117,7 +128,7 @@ impl ContextProvider for Provider<'_> {
         let simplifier = ExprSimplifier::new(context);
         let schema = DFSchema::empty();
         let args = args.into_iter().map(|arg| simplifier.coerce(arg, &schema).and_then(|arg| simplifier.simplify(arg)));
-        let args = args.collect::<DataFusionResult<Vec<_>>>()?;
+        let args = args.collect::<DataFusionResult<Vec<_>>>()?.into_iter().map(in_nanoseconds).collect::<Vec<_>>();
         Ok(provider_as_source(function.create_table_provider_with_args(TableFunctionArgs::new(&args, self.state))?))
     }
 

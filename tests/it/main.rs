@@ -6,3 +6,5 @@ mod graph;
 mod project;
 mod project_yaml;
 mod sql;
+mod sql;
+

@@ -1,4 +1,4 @@
-//! Ordered-set aggregates: `mode` and `percentile_disc`.
+//! Aggregates over all values of a group: `mode`, `percentile_disc`, and the value of a subquery.
 
 use std::collections::HashMap;
 use std::mem::size_of_val;
@@ -10,7 +10,7 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 
 pub(super) fn functions() -> Vec<AggregateUDF> {
-    [Ordered::Mode, Ordered::PercentileDisc]
+    [Ordered::Mode, Ordered::PercentileDisc, Ordered::Single]
         .map(|kind| AggregateUDF::new_from_impl(OrderedSet { kind, signature: Signature::user_defined(Volatility::Immutable) }))
         .into()
 }
@@ -21,6 +21,8 @@ enum Ordered {
     Mode,
     /// The first value at or past a fraction of the rows in order; a negative fraction counts in descending order.
     PercentileDisc,
+    /// The only value; two rows are an error. What a subquery used as a value gives.
+    Single,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -34,6 +36,7 @@ impl AggregateUDFImpl for OrderedSet {
         match self.kind {
             Ordered::Mode => "mode",
             Ordered::PercentileDisc => "percentile_disc",
+            Ordered::Single => "single_value",
         }
     }
 
@@ -47,8 +50,9 @@ impl AggregateUDFImpl for OrderedSet {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         match (self.kind, given) {
-            (Ordered::Mode, [value]) => Ok(vec![value.clone()]),
+            (Ordered::Mode | Ordered::Single, [value]) => Ok(vec![value.clone()]),
             (Ordered::PercentileDisc, [value, _]) => Ok(vec![value.clone(), DataType::Float64]),
+            (Ordered::Single, _) => plan_err!("single_value takes one argument"),
             (Ordered::Mode, _) => plan_err!("mode is written `mode() within group (order by x)`"),
             (Ordered::PercentileDisc, _) => plan_err!("percentile_disc is written `percentile_disc(0.5) within group (order by x)`"),
         }
@@ -61,12 +65,13 @@ impl AggregateUDFImpl for OrderedSet {
             list("values", value),
             list("counts", DataType::UInt64),
             Field::new("fraction", DataType::Float64, true).into(),
+            Field::new("rows", DataType::UInt64, true).into(),
         ])
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let value = args.expr_fields[0].data_type().clone();
-        Ok(Box::new(Counts { kind: self.kind, data_type: value, counts: HashMap::new(), fraction: None }))
+        Ok(Box::new(Counts { kind: self.kind, data_type: value, counts: HashMap::new(), fraction: None, rows: 0 }))
     }
 }
 
@@ -77,6 +82,8 @@ struct Counts {
     data_type: DataType,
     counts: HashMap<ScalarValue, u64>,
     fraction: Option<f64>,
+    /// Rows seen, those without a value too.
+    rows: u64,
 }
 
 impl Counts {
@@ -121,12 +128,15 @@ impl Accumulator for Counts {
         {
             self.fraction = fraction;
         }
+        self.rows += values[0].len() as u64;
         self.add(&values[0], |_| 1)
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let found = match self.kind {
             Ordered::PercentileDisc => self.percentile()?,
+            Ordered::Single if self.rows > 1 => return exec_err!("more than one row returned by a subquery used as an expression"),
+            Ordered::Single => self.counts.keys().next().cloned(),
             Ordered::Mode => {
                 let ordered = self.in_order();
                 let most = ordered.iter().map(|(_, count)| *count).max();
@@ -147,6 +157,7 @@ impl Accumulator for Counts {
             ScalarValue::List(ScalarValue::new_list_nullable(&values, &self.data_type)),
             ScalarValue::List(ScalarValue::new_list_nullable(&counts, &DataType::UInt64)),
             ScalarValue::Float64(self.fraction),
+            ScalarValue::UInt64(Some(self.rows)),
         ])
     }
 
@@ -155,6 +166,9 @@ impl Accumulator for Counts {
         for row in 0..values.len() {
             if let ScalarValue::Float64(Some(fraction)) = ScalarValue::try_from_array(&states[2], row)? {
                 self.fraction = Some(fraction);
+            }
+            if let ScalarValue::UInt64(Some(rows)) = ScalarValue::try_from_array(&states[3], row)? {
+                self.rows += rows;
             }
             if values.is_null(row) {
                 continue;

@@ -56,7 +56,7 @@ fn unquoted(json: &Json) -> Option<String> {
     match json {
         Json::Null => None,
         Json::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
+        other => whole(other),
     }
 }
 
@@ -91,7 +91,34 @@ fn by_key(args: &[ArrayRef], show: fn(&Json) -> Option<String>) -> Result<ArrayR
 }
 
 fn whole(json: &Json) -> Option<String> {
-    Some(json.to_string())
+    let mut text = String::new();
+    spell(json, &mut text);
+    Some(text)
+}
+
+/// JSON as `jsonb` prints it: a space after `:` and `,`.
+fn spell(json: &Json, text: &mut String) {
+    match json {
+        Json::Array(items) => {
+            text.push('[');
+            for (n, item) in items.iter().enumerate() {
+                text.push_str(if n > 0 { ", " } else { "" });
+                spell(item, text);
+            }
+            text.push(']');
+        }
+        Json::Object(fields) => {
+            text.push('{');
+            for (n, (key, value)) in fields.iter().enumerate() {
+                text.push_str(if n > 0 { ", " } else { "" });
+                text.push_str(&Json::from(key.as_str()).to_string());
+                text.push_str(": ");
+                spell(value, text);
+            }
+            text.push('}');
+        }
+        other => text.push_str(&other.to_string()),
+    }
 }
 
 fn get(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {

@@ -15,11 +15,12 @@ mod text;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::types;
 
@@ -32,6 +33,15 @@ pub fn register_functions(ctx: &SessionContext) {
     for aggregate in aggregate::functions() {
         ctx.register_udaf(aggregate);
     }
+}
+
+/// A column's values as PostgreSQL spells them in text; null stays null.
+///
+/// # Errors
+/// A type that has no text.
+pub fn spelt(column: &ArrayRef) -> Result<StringArray> {
+    let texts = arrow::compute::cast(&text::spelt(column)?, &DataType::Utf8)?;
+    Ok(texts.as_string::<i32>().clone())
 }
 
 /// One of ours by name, for the planner's own calls.
@@ -180,6 +190,19 @@ impl ScalarUDFImpl for Scalar {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         self.function.coerced(given)
+    }
+
+    /// Casts to the type that is there already go away, so that they hide no column from the optimizer.
+    fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        let [arg] = args.as_slice() else { return Ok(ExprSimplifyResult::Original(args)) };
+        let given = info.get_data_type(arg)?;
+        let same = self.return_type(std::slice::from_ref(&given))? == given;
+        let identity = match self.function.name {
+            "text" | "numeric" => same,
+            "nearest" => same && !given.is_floating(),
+            _ => false,
+        };
+        Ok(if identity { ExprSimplifyResult::Simplified(arg.clone()) } else { ExprSimplifyResult::Original(args) })
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -212,7 +212,12 @@ fn texts_and_numbers(name: &str, args: &[Expr]) -> Option<Expr> {
             call("encode", vec![call(function, vec![value.clone()]), text("hex")])
         }
         ("mod", [left, right]) => nested(binary(nested(left.clone()), BinaryOperator::Modulo, nested(right.clone()))),
-        ("div", [left, right]) => call("trunc", vec![binary(nested(left.clone()), BinaryOperator::Divide, nested(right.clone()))]),
+        ("div", [left, right]) => {
+            let quotient = binary(nested(left.clone()), BinaryOperator::Divide, nested(right.clone()));
+            call("nearest", vec![call("trunc", vec![quotient])])
+        }
+        ("ceil" | "floor" | "trunc", [_]) => call("nearest", vec![call(name, args.to_vec())]),
+        ("trunc", [value, digits]) => call("round", vec![call(name, vec![value.clone(), digits.clone()]), digits.clone()]),
         ("square", [value]) => nested(binary(nested(value.clone()), BinaryOperator::Multiply, nested(value.clone()))),
         ("bitand", [left, right]) => nested(binary(nested(left.clone()), BinaryOperator::BitwiseAnd, nested(right.clone()))),
         ("bitor", [left, right]) => nested(binary(nested(left.clone()), BinaryOperator::BitwiseOr, nested(right.clone()))),
@@ -288,7 +293,8 @@ fn listagg(function: &mut Function) {
     if args.is_empty() {
         return;
     }
-    args[0] = call("text", vec![args[0].clone()]);
+    let original = std::mem::replace(&mut args[0], null());
+    args[0] = call("text", vec![original.clone()]);
     let mut separator = None;
     let order = std::mem::take(&mut function.within_group);
     if let FunctionArguments::List(list) = &mut function.args {
@@ -302,6 +308,11 @@ fn listagg(function: &mut Function) {
         });
         if !order.is_empty() {
             list.clauses.push(FunctionArgumentClause::OrderBy(order));
+        }
+        // With `distinct` the order must be by the very argument.
+        for clause in list.clauses.iter_mut().filter(|_| list.duplicate_treatment == Some(DuplicateTreatment::Distinct)) {
+            let FunctionArgumentClause::OrderBy(order) = clause else { continue };
+            order.iter_mut().filter(|by| by.expr == original).for_each(|by| by.expr = args[0].clone());
         }
     }
     if args.len() == 1 {

@@ -7,7 +7,9 @@ use std::ops::ControlFlow;
 
 use arrow::datatypes::DataType as Arrow;
 use sqlparser::ast::{
-    Array, BinaryOperator, CastKind, DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement, TableFactor, VisitMut, VisitorMut,
+    Array, BinaryOperator, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, FunctionArgumentClause, FunctionArguments, GroupByExpr,
+    Ident, Interval, LimitClause, OrderBy, OrderByKind, Query, SelectItem, SetExpr, Statement, TableFactor, Value, ValueWithSpan, VisitMut,
+    VisitorMut,
 };
 
 use super::build::{self, binary, call, cast, literal_text, nested, text};
@@ -68,10 +70,89 @@ fn translated(expr: &mut Expr) -> Result<Option<Expr>, SqlError> {
         },
         Expr::BinaryOp { left, op, right } => tuples(left, op, right),
         Expr::Substring { expr, substring_from: Some(pattern), substring_for: None, .. } if literal_text(pattern).is_some() => {
-            Some(call("regexp_substr", vec![(**expr).clone(), (**pattern).clone()]))
+            Some(call("regexp_extract", vec![(**expr).clone(), (**pattern).clone()]))
+        }
+        Expr::JsonAccess { value, path } => Some(json_access(value, &path.to_string())),
+        Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => Some(whole("ceil", expr)),
+        Expr::Floor { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => Some(whole("floor", expr)),
+        // Text is compared by its bytes whatever the collation.
+        Expr::Collate { expr, .. } => Some((**expr).clone()),
+        Expr::Interval(interval) => {
+            spell_out(interval);
+            None
+        }
+        Expr::Value(ValueWithSpan { value, .. }) => {
+            if let Value::UnicodeStringLiteral(text) = value {
+                *value = Value::SingleQuotedString(std::mem::take(text));
+            }
+            None
+        }
+        Expr::Subquery(query) => {
+            single_value(query);
+            None
         }
         _ => None,
     })
+}
+
+/// Snowflake's `v:a.b[0]`: the value at a path, as text.
+fn json_access(value: &Expr, path: &str) -> Expr {
+    let keys = path.split(['.', ':', '[', ']']).map(|key| key.trim_matches(['"', '\''])).filter(|key| !key.is_empty());
+    call("json_extract_path_text", std::iter::once(value.clone()).chain(keys.map(text)).collect())
+}
+
+/// A rounding call whose decimal result carries no digits after the point.
+fn whole(name: &str, expr: &Expr) -> Expr {
+    call("nearest", vec![call(name, vec![expr.clone()])])
+}
+
+/// `1 day 02:03:04` as `1 day 2 hours 3 minutes 4 seconds`, which is all DataFusion reads.
+fn spell_out(interval: &mut Interval) {
+    let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) = &mut *interval.value else { return };
+    if interval.leading_field.is_some() || !text.contains(':') {
+        return;
+    }
+    let words = text.split_whitespace().map(|word| {
+        let (sign, clock) = word.strip_prefix('-').map_or(("", word), |clock| ("-", clock));
+        let parts: Vec<&str> = clock.split(':').collect();
+        match parts.as_slice() {
+            [hours, minutes] => format!("{sign}{hours} hours {sign}{minutes} minutes"),
+            [hours, minutes, seconds] => format!("{sign}{hours} hours {sign}{minutes} minutes {sign}{seconds} seconds"),
+            _ => word.to_string(),
+        }
+    });
+    *text = words.collect::<Vec<_>>().join(" ");
+}
+
+/// A subquery used as a value: DataFusion wants an aggregate in it where it is correlated. `single_value` is one that fails over two rows,
+/// as PostgreSQL does; with `limit 1` it is the first value in order.
+fn single_value(query: &mut Query) {
+    let SetExpr::Select(select) = &mut *query.body else { return };
+    let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
+    if query.with.is_some() || grouped || select.distinct.is_some() || select.having.is_some() || select.from.is_empty() {
+        return;
+    }
+    let [SelectItem::ExprWithAlias { expr, .. } | SelectItem::UnnamedExpr(expr)] = select.projection.as_mut_slice() else { return };
+    if shape::is_aggregate_or_window(expr) || select.qualify.is_some() {
+        return;
+    }
+    let order = query.order_by.take().map(|order| order.kind);
+    let function = match (&query.limit_clause, order) {
+        (None, _) => build::function("single_value", vec![expr.clone()]),
+        (Some(LimitClause::LimitOffset { limit: Some(limit), offset: None, .. }), order) if limit.to_string() == "1" => {
+            let mut first = build::function("first_value", vec![expr.clone()]);
+            if let (FunctionArguments::List(list), Some(OrderByKind::Expressions(order))) = (&mut first.args, order) {
+                list.clauses.push(FunctionArgumentClause::OrderBy(order));
+            }
+            first
+        }
+        (_, order) => {
+            query.order_by = order.map(|kind| OrderBy { kind, interpolate: None });
+            return;
+        }
+    };
+    query.limit_clause = None;
+    *expr = Expr::Function(function);
 }
 
 /// Oracle's and Redshift's moments without parentheses.
@@ -102,7 +183,7 @@ fn cast_of(kind: &CastKind, expr: &Expr, data_type: &DataType) -> Option<Expr> {
         return None;
     }
     match types::arrow_of(data_type)? {
-        Arrow::Int16 | Arrow::Int32 | Arrow::Int64 if !matches!(expr, Expr::Value(_)) => {
+        Arrow::Int16 | Arrow::Int32 | Arrow::Int64 if literal_text(expr).is_none() => {
             Some(cast(call("nearest", vec![expr.clone()]), data_type.clone()))
         }
         types::UNBOUNDED_NUMERIC if !data_type.to_string().contains('(') => Some(call("numeric", vec![expr.clone()])),

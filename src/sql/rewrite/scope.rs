@@ -189,6 +189,7 @@ impl Scope<'_> {
             let inner = self.table_factor(table)?;
             *factor = pivot::rewrite(factor, &inner)?;
         }
+        shape::normalize_table_function(factor);
         match factor {
             TableFactor::Table { name, alias, args, .. } => {
                 let columns = if args.is_some() { None } else { self.table_columns(name) };

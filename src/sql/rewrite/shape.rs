@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    DataType, ExcludeSelectItem, Expr, Function, LimitClause, ObjectName, Query, RenameSelectItem, Select, SelectFlavor, SelectItem,
-    SetExpr, TopQuantity, Value, Visit, Visitor, WildcardAdditionalOptions,
+    DataType, ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, LimitClause, ObjectName, Query, RenameSelectItem, Select,
+    SelectFlavor, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TopQuantity, Value, Visit, Visitor,
+    WildcardAdditionalOptions,
 };
 
 use super::build;
@@ -52,6 +53,32 @@ pub(super) fn normalize_select(select: &mut Select) {
         select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
     }
     select.flavor = SelectFlavor::Standard;
+}
+
+/// `generate_series(1, 3) as n` names its column `n`; a `lateral` before a function is what DataFusion does anyway.
+pub(super) fn normalize_table_function(factor: &mut TableFactor) {
+    if let TableFactor::Function { name, args, alias, .. } = factor {
+        let plain = |arg: &FunctionArg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+            _ => None,
+        };
+        let own = name.to_string().to_lowercase();
+        if own == "unnest"
+            && let Some(array_exprs) = args.iter().map(plain).collect()
+        {
+            let alias = alias.clone();
+            *factor = TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_offset_alias: None, with_ordinality: false };
+        }
+    }
+    let TableFactor::Table { name, alias, args: Some(_), .. } = factor else { return };
+    let own = name.to_string().to_lowercase();
+    if own != "generate_series" && own != "range" {
+        return;
+    }
+    let alias = alias.get_or_insert_with(|| TableAlias { explicit: true, name: scope::quoted(&own), columns: Vec::new(), at: None });
+    if alias.columns.is_empty() {
+        alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
+    }
 }
 
 /// What a wildcard calls a column: its name, another one, or nothing where it leaves it out.
