@@ -87,13 +87,13 @@ fn build_parents(manifest: &Manifest, dag: &Dag, members: &[Member<'_>], chosen:
     parents
 }
 
-/// The operations with that tag: installed packages before the root project, each package's in the order of its list.
+/// The operations with that tag: the root project's before those of installed packages by name, each in the order of its list.
 fn hooks(manifest: &Manifest, tag: &str) -> Vec<UniqueId> {
     let is_hook = |node: &&Node| node.resource_type == ResourceType::Operation && node.tags.iter().any(|own| own == tag);
     let mut hooks: Vec<&Node> = manifest.nodes.values().filter(is_hook).collect();
     hooks.sort_by_key(|node| {
-        let is_root = node.package_name == manifest.project_name;
-        (is_root, node.package_name.as_str(), node.hook.as_ref().map(|hook| hook.index))
+        let is_installed = node.package_name != manifest.project_name;
+        (is_installed, node.package_name.as_str(), node.hook.as_ref().map(|hook| hook.index))
     });
     hooks.into_iter().map(|node| node.unique_id.clone()).collect()
 }
