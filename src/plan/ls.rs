@@ -127,7 +127,9 @@ fn asked_for(whole: &JsonMap, key: &str) -> Option<Json> {
 /// JSON on one line with a space after `,` and `:`, as Python writes it.
 fn spaced(object: &JsonMap) -> String {
     let mut line = Vec::new();
-    object.serialize(&mut Serializer::with_formatter(&mut line, Spaced)).expect("an object with text keys can be written to memory");
+    object
+        .serialize(&mut Serializer::with_formatter(&mut line, Spaced))
+        .expect("an object with text keys can be written to memory");
     String::from_utf8(line).expect("JSON is UTF-8")
 }
 

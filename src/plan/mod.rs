@@ -58,19 +58,7 @@ impl Verb {
             Self::Snapshot => &[Snapshot],
             Self::Compile | Self::Show => &[Model, Test, Snapshot, Analysis, Operation, Seed, SqlOperation, Function],
             Self::Freshness => &[Source],
-            Self::List => &[
-                Model,
-                Snapshot,
-                Seed,
-                Test,
-                Source,
-                Exposure,
-                Metric,
-                SavedQuery,
-                SemanticModel,
-                UnitTest,
-                Function,
-            ],
+            Self::List => &[Model, Snapshot, Seed, Test, Source, Exposure, Metric, SavedQuery, SemanticModel, UnitTest, Function],
         }
     }
 

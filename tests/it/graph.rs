@@ -8,8 +8,8 @@ use headwater::artifact::{self, ArtifactMetadata, FreshnessResult, TargetFolder,
 use headwater::diagnostic::Diagnostic;
 use headwater::graph::{Dag, SelectionArgs, select};
 use headwater::manifest::{
-    Checksum, Column, Compiled, DependsOn, Doc, DocsConfig, Exposure, ExtraCte, HookDetail, JsonMap, Macro, Manifest, ModelDetail,
-    Node, OtherResource, RefArgs, Source, TestDetail,
+    Checksum, Column, Compiled, DependsOn, Doc, DocsConfig, Exposure, ExtraCte, HookDetail, JsonMap, Macro, Manifest,
+    ModelDetail, Node, OtherResource, RefArgs, Source, TestDetail,
 };
 use headwater::name::{Relation, RelationType, ResourceType, UniqueId};
 use headwater::plan::{LsOutput, Plan, Verb, ls, plan};
@@ -455,10 +455,7 @@ fn a_cycle_is_named_with_its_whole_path() {
     ]);
     let error = Dag::build(&manifest).expect_err("a cycle");
     assert_eq!(error.code, "dependency-cycle");
-    assert_eq!(
-        error.to_string(),
-        "models/a.sql:3:9: dependency cycle: model.p.a → model.p.c → model.p.b → model.p.a"
-    );
+    assert_eq!(error.to_string(), "models/a.sql:3:9: dependency cycle: model.p.a → model.p.c → model.p.b → model.p.a");
     assert_eq!(
         error.help,
         [
@@ -619,10 +616,7 @@ fn ls_writes_what_dbt_writes() {
          sink.staging.stg_users saved_query:sink.sq source:sink.raw.orders source:sink.raw.users sink.sing \
          sink.two unit_test:sink.ut"
     );
-    assert_eq!(
-        lines(LsOutput::Name),
-        "an dim.v2 eph fct stg_orders stg_users sq raw.orders raw.users sing two ut"
-    );
+    assert_eq!(lines(LsOutput::Name), "an dim.v2 eph fct stg_orders stg_users sq raw.orders raw.users sing two ut");
     assert_eq!(
         lines(LsOutput::Path),
         "analyses/an.sql models/marts/dim_v2.sql models/staging/eph.sql models/marts/fct.sql \
@@ -795,6 +789,10 @@ fn run_results_have_the_shape_of_v6() {
     assert_eq!(statuses["results"][1]["status"], "runtime error");
 }
 
+fn stat(id: &str, label: &str, value: Json, include: bool, text: &str) -> Json {
+    json!({"id": id, "label": label, "value": value, "include": include, "description": text})
+}
+
 #[test]
 fn the_catalog_has_the_shape_of_v1() {
     let manifest = read_manifest(&dbt_manifest());
@@ -812,9 +810,6 @@ fn the_catalog_has_the_shape_of_v1() {
     let ids = |section: &str| catalog[section].as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
     assert_eq!(ids("nodes"), ["model.sink.dim.v2", "seed.sink.s_users"]);
     assert_eq!(ids("sources"), ["source.sink.raw.users"]);
-    let stat = |id: &str, label: &str, value: Json, include: bool, description: &str| {
-        json!({"id": id, "label": label, "value": value, "include": include, "description": description})
-    };
     let has_stats = stat("has_stats", "Has Stats?", json!(true), false, "Whether the database keeps statistics of this relation");
     let expected = json!({
         "metadata": {
@@ -835,7 +830,7 @@ fn sources_have_the_shape_of_v3() {
         status: Status::Warn,
         max_loaded_at: Some("2026-01-01T00:00:00Z".parse().expect("a time")),
         snapshotted_at: "2026-01-01T01:00:00.5Z".parse().expect("a time"),
-        criteria: json!({"warn_after": {"count": 1, "period": "hour"}, "error_after": {"count": null, "period": null}, "filter": null}),
+        criteria: json!({"warn_after": {"count": 1, "period": "hour"}, "error_after": null, "filter": null}),
         adapter_response: JsonMap::new(),
         timing: Vec::new(),
         thread_id: "Thread-1".to_string(),
