@@ -19,12 +19,7 @@ pub fn catalog_json(manifest: &Manifest, entries: &[CatalogEntry], metadata: &Ar
 }
 
 /// Writes `catalog.json` to `path`, all or nothing.
-pub fn write_catalog(
-    path: &Path,
-    manifest: &Manifest,
-    entries: &[CatalogEntry],
-    metadata: &ArtifactMetadata,
-) -> io::Result<()> {
+pub fn write_catalog(path: &Path, manifest: &Manifest, entries: &[CatalogEntry], metadata: &ArtifactMetadata) -> io::Result<()> {
     super::write_json(path, &Catalog::new(manifest, entries, metadata))
 }
 
@@ -39,9 +34,8 @@ struct Catalog<'a> {
 impl<'a> Catalog<'a> {
     fn new(manifest: &'a Manifest, entries: &'a [CatalogEntry], metadata: &'a ArtifactMetadata) -> Self {
         let by_relation: HashMap<_, _> = entries.iter().map(|entry| (key(&entry.relation), entry)).collect();
-        let table = |id: &'a UniqueId, relation: Relation| {
-            by_relation.get(&key(&relation)).map(|entry| (id, Table::new(id, entry)))
-        };
+        let table =
+            |id: &'a UniqueId, relation: Relation| by_relation.get(&key(&relation)).map(|entry| (id, Table::new(id, entry)));
         let nodes = manifest.nodes.values().filter(|node| has_relation(node));
         Self {
             metadata: metadata.header("catalog", 1),

@@ -14,8 +14,8 @@ pub enum TargetFolder {
 
 /// The node's file below the target folder: `compiled/shop/models/orders.sql`.
 ///
-/// What is declared with others in one file gets that file as a folder: `compiled/shop/models/_models.yml/not_null_orders_id.sql`.
-/// So does every snapshot, as one file may hold several of them.
+/// What is declared with others in one file gets that file as a folder, such as
+/// `compiled/shop/models/_models.yml/not_null_orders_id.sql`; so does every snapshot, as one file may hold several of them.
 pub fn target_file(node: &Node, folder: TargetFolder) -> String {
     let folder = match folder {
         TargetFolder::Compiled => "compiled",

@@ -149,8 +149,7 @@ impl Dag {
 
     /// Kahn's algorithm, first in first out. The error holds the nodes that wait on a cycle.
     fn sort(&self) -> Result<Vec<NodeIndex>, NodeSet> {
-        let mut waits_for: Vec<usize> =
-            (0..self.len()).map(|position| self.next(position, Direction::Parents).count()).collect();
+        let mut waits_for: Vec<usize> = (0..self.len()).map(|position| self.next(position, Direction::Parents).count()).collect();
         let mut order: Vec<usize> = (0..self.len()).filter(|position| waits_for[*position] == 0).collect();
         let mut at = 0;
         while at < order.len() {

@@ -14,40 +14,43 @@ pub(super) fn plan(manifest: &Manifest, dag: &Dag, verb: Verb, selected: &IndexS
         selected.contains(member.unique_id()) && verb.resource_types().contains(&member.resource_type()) && has_work(member)
     };
     let chosen: Vec<bool> = members.iter().map(is_chosen).collect();
-    let is_step: Vec<bool> =
-        members.iter().zip(&chosen).map(|(member, chosen)| *chosen && (verb.visits_ephemeral() || !is_ephemeral(member))).collect();
     let parents = match verb {
         Verb::Build => build_parents(manifest, dag, &members, &chosen),
         _ => plain_parents(dag),
-    };
-    let order = topological(&parents);
-    // dbt counts selected ephemeral models when it ranks nodes, so they stay until the ranks are known. Unit tests do not
-    // count: they run right before their model.
-    let ranked = contract(&parents, &order, &chosen);
-    let is_unit_test = |position: usize| members[position].resource_type() == ResourceType::UnitTest;
-    let rank = levels(&ranked, &order, |position| usize::from(!is_unit_test(position)));
-    let before = |position: usize| match members[position].parents().first() {
-        Some(model) if is_unit_test(position) => (rank[position], model, false, members[position].unique_id()),
-        _ => (rank[position], members[position].unique_id(), true, members[position].unique_id()),
-    };
-    let waits_for = contract(&ranked, &order, &is_step);
-    let mut places: Vec<usize> = (0..members.len()).filter(|position| is_step[*position]).collect();
-    places.sort_by_key(|position| before(*position));
-    let step = |position: usize| Step {
-        unique_id: members[position].unique_id().clone(),
-        resource_type: members[position].resource_type(),
-        depends_on: waits_for[position].iter().map(|parent| members[*parent].unique_id().clone()).collect(),
     };
     let hooks = |tag: &str| match verb.runs_hooks() && chosen.contains(&true) {
         true => hooks(manifest, tag),
         false => Vec::new(),
     };
-    Plan {
-        verb,
-        steps: places.into_iter().map(step).collect(),
-        on_run_start: hooks("on-run-start"),
-        on_run_end: hooks("on-run-end"),
-    }
+    let (on_run_start, on_run_end) = (hooks("on-run-start"), hooks("on-run-end"));
+    Plan { verb, steps: steps(verb, &members, &chosen, &parents), on_run_start, on_run_end }
+}
+
+fn steps(verb: Verb, members: &[Member<'_>], chosen: &[bool], parents: &[Vec<usize>]) -> Vec<Step> {
+    let order = topological(parents);
+    // dbt counts selected ephemeral models when it ranks nodes, so they stay until the ranks are known. Unit tests do not
+    // count: they run right before their model.
+    let ranked = contract(parents, &order, chosen);
+    let is_unit_test = |position: usize| members[position].resource_type() == ResourceType::UnitTest;
+    let rank = levels(&ranked, &order, |position| usize::from(!is_unit_test(position)));
+    let turn = |position: &usize| {
+        let id = members[*position].unique_id();
+        match members[*position].parents().first() {
+            Some(model) if is_unit_test(*position) => (rank[*position], model, false, id),
+            _ => (rank[*position], id, true, id),
+        }
+    };
+    let visits = |position: usize| chosen[position] && (verb.visits_ephemeral() || !is_ephemeral(&members[position]));
+    let is_step: Vec<bool> = (0..members.len()).map(visits).collect();
+    let waits_for = contract(&ranked, &order, &is_step);
+    let mut places: Vec<usize> = (0..members.len()).filter(|position| is_step[*position]).collect();
+    places.sort_by_key(turn);
+    let step = |position: usize| Step {
+        unique_id: members[position].unique_id().clone(),
+        resource_type: members[position].resource_type(),
+        depends_on: waits_for[position].iter().map(|parent| members[*parent].unique_id().clone()).collect(),
+    };
+    places.into_iter().map(step).collect()
 }
 
 /// A file without code is no work; a seed's code is its rows.
@@ -87,13 +90,13 @@ fn build_parents(manifest: &Manifest, dag: &Dag, members: &[Member<'_>], chosen:
     parents
 }
 
-/// The operations with that tag: installed packages before the root project, each package's in the order of its list.
+/// The operations with that tag: the root project's before those of installed packages by name, each in the order of its list.
 fn hooks(manifest: &Manifest, tag: &str) -> Vec<UniqueId> {
     let is_hook = |node: &&Node| node.resource_type == ResourceType::Operation && node.tags.iter().any(|own| own == tag);
     let mut hooks: Vec<&Node> = manifest.nodes.values().filter(is_hook).collect();
     hooks.sort_by_key(|node| {
-        let is_root = node.package_name == manifest.project_name;
-        (is_root, node.package_name.as_str(), node.hook.as_ref().map(|hook| hook.index))
+        let is_installed = node.package_name != manifest.project_name;
+        (is_installed, node.package_name.as_str(), node.hook.as_ref().map(|hook| hook.index))
     });
     hooks.into_iter().map(|node| node.unique_id.clone()).collect()
 }

@@ -1,7 +1,11 @@
 //! The lines of `ls`.
 
+use std::io;
+
 use indexmap::IndexSet;
+use serde::Serialize;
 use serde_json::Value as Json;
+use serde_json::ser::{Formatter, Serializer};
 
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::graph::Member;
@@ -66,7 +70,7 @@ pub fn ls(manifest: &Manifest, selected: &IndexSet<UniqueId>, output: LsOutput, 
             LsOutput::Selector => selector(&member),
             LsOutput::Name => member.search_name(),
             LsOutput::Path => member.original_file_path().to_string(),
-            LsOutput::Json => Json::Object(object(&member, keys)).to_string(),
+            LsOutput::Json => spaced(&object(&member, keys)),
         })
         .collect()
 }
@@ -118,4 +122,29 @@ fn asked_for(whole: &JsonMap, key: &str) -> Option<Json> {
     let Some((first, rest)) = key.split_once('.') else { return whole.get(key).cloned() };
     let inside = rest.split('.').try_fold(whole.get(first)?, |value, key| value.get(key))?;
     (!inside.is_null()).then(|| inside.clone())
+}
+
+/// JSON on one line with a space after `,` and `:`, as Python writes it.
+fn spaced(object: &JsonMap) -> String {
+    let mut line = Vec::new();
+    object
+        .serialize(&mut Serializer::with_formatter(&mut line, Spaced))
+        .expect("an object with text keys can be written to memory");
+    String::from_utf8(line).expect("JSON is UTF-8")
+}
+
+struct Spaced;
+
+impl Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
 }

@@ -58,19 +58,7 @@ impl Verb {
             Self::Snapshot => &[Snapshot],
             Self::Compile | Self::Show => &[Model, Test, Snapshot, Analysis, Operation, Seed, SqlOperation, Function],
             Self::Freshness => &[Source],
-            Self::List => &[
-                Model,
-                Snapshot,
-                Seed,
-                Test,
-                Source,
-                Exposure,
-                Metric,
-                SavedQuery,
-                SemanticModel,
-                UnitTest,
-                Function,
-            ],
+            Self::List => &[Model, Snapshot, Seed, Test, Source, Exposure, Metric, SavedQuery, SemanticModel, UnitTest, Function],
         }
     }
 
@@ -107,7 +95,7 @@ pub struct Plan {
     pub verb: Verb,
     /// Parents before children, in the order in which one thread takes them: by distance from the first steps, then by id.
     pub steps: Vec<Step>,
-    /// Operations before the first step: installed packages' first, each package's in its order. Empty when nothing is selected.
+    /// Operations before the first step: the root project's, then those of installed packages. Empty when nothing is selected.
     pub on_run_start: Vec<UniqueId>,
     pub on_run_end: Vec<UniqueId>,
 }

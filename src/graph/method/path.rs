@@ -5,8 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::pattern::Pattern;
 use super::super::Member;
+use super::super::pattern::Pattern;
 use super::{Criterion, Matcher, Method};
 use crate::diagnostic::Outcome;
 

@@ -3,4 +3,5 @@
 use super::{Method, named};
 use crate::name::ResourceType;
 
-pub(super) const METHOD: Method = Method { name: "semantic_model", prepare: |criterion| named(criterion, ResourceType::SemanticModel) };
+pub(super) const METHOD: Method =
+    Method { name: "semantic_model", prepare: |criterion| named(criterion, ResourceType::SemanticModel) };
