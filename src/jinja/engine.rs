@@ -1,62 +1,285 @@
-//! SHIM until the template engine lands.
-#![allow(missing_docs)]
-use super::*;
-use crate::source::Location;
-use chrono::{DateTime, Utc};
-use minijinja::machinery::{Token, tokenize};
-use minijinja::syntax::SyntaxConfig;
+//! The engine behind [`Jinja`]: two minijinja environments over one macro table.
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
+
+use super::collection::from_json;
+use super::context::Root;
+use super::error::{RENDERED, Source};
+use super::invoke::{MacroReference, RECURSION_LIMIT};
+use super::registry::{MacroSource, MacroTable};
+use super::rewrite::{self, Rewritten};
+use super::static_calls::{self, StaticCalls};
+use super::{NodeScope, language, output};
+use crate::diagnostic::{Diagnostic, Outcome};
+use crate::manifest::JsonMap;
+use crate::name::UniqueId;
+use crate::source::Location;
+
+/// Reads an environment variable.
 pub type ReadEnv = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
-#[derive(Clone, Debug, PartialEq)]
-pub struct MacroSource { pub unique_id: UniqueId, pub name: String, pub package: String, pub source: String, pub location: Location }
-pub fn builtin_macros() -> &'static [MacroSource] {
-    static M: std::sync::LazyLock<Vec<MacroSource>> = std::sync::LazyLock::new(|| ["test_unique","test_not_null","test_accepted_values","test_relationships","get_where_subquery","is_incremental","current_timestamp"].iter().map(|n| MacroSource{unique_id: format!("macro.dbt.{n}").into(), name: n.to_string(), package: "dbt".into(), source: format!("{{% macro {n}(a) %}}{{% endmacro %}}"), location: Location::file("macros/x.sql")}).collect());
-    &M
-}
+
+/// What the template engine needs to know of a run, once.
 #[derive(Clone)]
-pub struct JinjaSettings { pub project_name: String, pub macros: Vec<MacroSource>, pub dispatch: BTreeMap<String, Vec<String>>, pub adapter_type: String, pub target: JsonMap, pub env: ReadEnv, pub invocation_id: String, pub run_started_at: DateTime<Utc> }
-impl JinjaSettings { pub fn new(p: impl Into<String>, a: impl Into<String>) -> Self { Self { project_name: p.into(), macros: vec![], dispatch: BTreeMap::new(), adapter_type: a.into(), target: JsonMap::new(), env: Arc::new(|_| None), invocation_id: String::new(), run_started_at: DateTime::UNIX_EPOCH } } }
+pub struct JinjaSettings {
+    pub project_name: String,
+    /// Macros of the project and its packages. headwater's own are added where missing.
+    pub macros: Vec<MacroSource>,
+    /// `dispatch:` of `dbt_project.yml`: for a namespace, the packages to search, in order.
+    pub dispatch: BTreeMap<String, Vec<String>>,
+    /// `datafusion`, `postgres` …: `adapter.type()` and the first prefix `adapter.dispatch` tries.
+    pub adapter_type: String,
+    /// `target`, without secrets.
+    pub target: JsonMap,
+    pub env: ReadEnv,
+    pub invocation_id: String,
+    pub run_started_at: DateTime<Utc>,
+    /// `flags`, keys in upper case.
+    pub flags: JsonMap,
+    pub dbt_version: String,
+    /// `invocation_args_dict`.
+    pub invocation_args: JsonMap,
+    /// `dbt_metadata_envs`: variables that begin with `DBT_ENV_CUSTOM_ENV_`, without that prefix.
+    pub metadata_env: JsonMap,
+}
+
+impl JinjaSettings {
+    /// Settings of a project without macros, flags or target; for the version of dbt whose behaviour headwater follows.
+    pub fn new(project_name: impl Into<String>, adapter_type: impl Into<String>) -> Self {
+        Self {
+            project_name: project_name.into(),
+            macros: Vec::new(),
+            dispatch: BTreeMap::new(),
+            adapter_type: adapter_type.into(),
+            target: JsonMap::new(),
+            env: Arc::new(|_| None),
+            invocation_id: String::new(),
+            run_started_at: DateTime::UNIX_EPOCH,
+            flags: JsonMap::new(),
+            dbt_version: "1.12.6".to_string(),
+            invocation_args: JsonMap::new(),
+            metadata_env: JsonMap::new(),
+        }
+    }
+}
+
+/// A text to render: a model, a test, a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TemplateText { pub name: String, pub source: String, pub location: Location }
-#[derive(Default)]
-pub struct StaticCalls { pub refs: Vec<RefArgs>, pub sources: Vec<[String; 2]>, pub config: Vec<JsonMap> }
-pub struct Jinja { macros: Vec<MacroSource> }
+pub struct TemplateText {
+    /// What it is called in traces: `model orders`.
+    pub name: String,
+    pub source: String,
+    /// Where `source` begins.
+    pub location: Location,
+}
+
+/// What does not change during a run.
+pub(super) struct Engine {
+    pub settings: JinjaSettings,
+    pub macros: MacroTable,
+    pub target: Value,
+    pub flags: Value,
+    pub invocation_args: Value,
+    pub metadata_env: Value,
+}
+
+/// The template engine of one run. Shared by threads; templates of macros are made on first use and kept.
+pub struct Jinja {
+    engine: Arc<Engine>,
+    /// While compiling: an attribute of something undefined is a mistake.
+    strict: Environment<'static>,
+    /// While parsing, where there is no database to ask: whatever comes of an unanswered question is undefined, and harmless.
+    lenient: Environment<'static>,
+}
+
 impl Jinja {
-    pub fn new(s: JinjaSettings) -> Outcome<Self> { Ok(Self { macros: s.macros }) }
-    pub fn render(&self, t: &TemplateText, scope: Arc<dyn NodeScope>) -> Outcome<String> {
-        let toks: Vec<Token<'_>> = tokenize(&t.source, false, SyntaxConfig::default()).map_while(Result::ok).map(|x| x.0).collect();
-        for i in 0..toks.len().saturating_sub(1) {
-            if let (Token::Ident(n), Token::ParenOpen) = (&toks[i], &toks[i + 1]) {
-                match (*n, crate::parse::shim_args(&toks[i + 2..])) {
-                    ("ref", Some((p, k))) if !p.is_empty() => { scope.resolve_ref(RefArgs { name: p[p.len()-1].as_str().unwrap_or("").into(), package: (p.len()>1).then(|| p[0].as_str().unwrap_or("").to_string()), version: k.get("v").or(k.get("version")).cloned() })?; }
-                    ("source", Some((p, _))) if p.len() == 2 => { scope.resolve_source(p[0].as_str().unwrap_or(""), p[1].as_str().unwrap_or(""))?; }
-                    ("config", Some((_, k))) => scope.set_config(k)?,
-                    (n, _) => { if let Some(m) = self.macros.iter().chain(builtin_macros()).find(|m| m.name == n) { scope.macro_called(&m.unique_id); } }
-                }
+    pub fn new(mut settings: JinjaSettings) -> Outcome<Self> {
+        let macros = std::mem::take(&mut settings.macros);
+        let dispatch = std::mem::take(&mut settings.dispatch);
+        let macros = MacroTable::new(macros, &settings.project_name, &settings.adapter_type, dispatch);
+        let object = |map: &JsonMap| from_json(&serde_json::Value::Object(map.clone()));
+        let engine = Arc::new(Engine {
+            target: object(&settings.target),
+            flags: object(&settings.flags),
+            invocation_args: object(&settings.invocation_args),
+            metadata_env: object(&settings.metadata_env),
+            settings,
+            macros,
+        });
+        let strict = environment(&engine, UndefinedBehavior::Lenient);
+        let lenient = environment(&engine, UndefinedBehavior::Chainable);
+        Ok(Self { engine, strict, lenient })
+    }
+
+    /// The text a template gives. A text without Jinja comes back as it is, less one newline at its end, as Jinja has it.
+    pub fn render(&self, template: &TemplateText, scope: Arc<dyn NodeScope>) -> Outcome<String> {
+        let normal;
+        let mut template = template;
+        if template.source.contains('\r') {
+            normal = TemplateText { source: template.source.replace("\r\n", "\n").replace('\r', "\n"), ..template.clone() };
+            template = &normal;
+        }
+        if !template.source.contains(['{']) {
+            return Ok(template.source.strip_suffix('\n').unwrap_or(&template.source).to_string());
+        }
+        let rewritten = rewrite::template(&template.source).map_err(|error| self.unreadable(&error, template))?;
+        let root = Value::from_dyn_object(Root::new(self.engine.clone(), scope.clone()));
+        let environment = self.environment(scope.as_ref());
+        environment
+            .template_from_named_str(RENDERED, &rewritten.text)
+            .and_then(|compiled| compiled.render(root))
+            .map_err(|error| self.engine.diagnose(&error, &Source { template, rewritten: &rewritten }, scope.as_ref()))
+    }
+
+    /// Calls a macro and gives what it returns: its text, or the value of its `return(…)`.
+    pub fn call_macro(
+        &self,
+        name: &str,
+        package: Option<&str>,
+        args: &[Value],
+        kwargs: &[(String, Value)],
+        scope: Arc<dyn NodeScope>,
+    ) -> Outcome<Value> {
+        let Some(index) = self.index(name, package, scope.package()) else {
+            return Err(Box::new(self.macro_missing(name, package, scope.as_ref())));
+        };
+        let root = Root::new(self.engine.clone(), scope.clone());
+        let mut all = args.to_vec();
+        if !kwargs.is_empty() {
+            all.push(Value::from(kwargs.iter().cloned().collect::<minijinja::value::Kwargs>()));
+        }
+        let environment = self.environment(scope.as_ref());
+        let place = self.engine.macros.entry(index).source.location.clone();
+        let template = TemplateText { name: format!("macro {name}"), source: String::new(), location: place };
+        environment
+            .template_from_named_str(RENDERED, rewrite::bare())
+            .and_then(|compiled| compiled.render_captured(Value::from_dyn_object(root.clone())))
+            .and_then(|mut captured| {
+                let reference = Value::from_object(MacroReference { root, index });
+                captured.with_state_mut(|state| reference.call(state, &all))
+            })
+            .map_err(|error| {
+                let source = Source { template: &template, rewritten: &Rewritten::default() };
+                self.engine.diagnose(&error, &source, scope.as_ref())
+            })
+    }
+
+    /// The macro that `name` means in `package`, or, without one, in the root project and then among the built-in ones.
+    pub fn find_macro(&self, name: &str, package: Option<&str>) -> Option<UniqueId> {
+        let index = self.index(name, package, &self.engine.settings.project_name)?;
+        Some(self.engine.macros.entry(index).source.unique_id.clone())
+    }
+
+    /// The macro that `adapter.dispatch(name, namespace)` finds from `package`.
+    pub fn find_dispatched(&self, name: &str, namespace: Option<&str>, package: &str) -> Option<UniqueId> {
+        let index = self.engine.macros.dispatch(package, name, namespace).ok()?;
+        Some(self.engine.macros.entry(index).source.unique_id.clone())
+    }
+
+    /// The parameters of a macro, in order.
+    pub fn parameters(&self, macro_id: &UniqueId) -> Option<Vec<String>> {
+        self.engine.macros.by_id(macro_id.as_str())?.compiled().ok().map(|compiled| compiled.signature.parameters.clone())
+    }
+
+    /// The macros a macro's text calls by name or through `adapter.dispatch`, in order of mention: `depends_on.macros`.
+    pub fn macro_dependencies(&self, macro_id: &UniqueId) -> Vec<UniqueId> {
+        static_calls::macro_dependencies(&self.engine.macros, macro_id)
+    }
+
+    /// Checks a macro's text without calling it.
+    pub fn check_macro(&self, macro_id: &UniqueId) -> Outcome<()> {
+        let Some(entry) = self.engine.macros.by_id(macro_id.as_str()) else { return Ok(()) };
+        match self.strict.get_template(macro_id.as_str()) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let carrier = TemplateText {
+                    name: entry.source.name.clone(),
+                    source: entry.source.source.clone(),
+                    location: entry.source.location.clone(),
+                };
+                let rewritten = entry.compiled().map(|compiled| compiled.rewritten.clone()).unwrap_or_default();
+                Err(self.unreadable_at(&error, &carrier, &rewritten))
             }
         }
-        Ok(t.source.clone())
     }
-    pub fn call_macro(&self, _n: &str, _p: Option<&str>, _a: &[Value], _k: &[(String, Value)], _s: Arc<dyn NodeScope>) -> Outcome<Value> { Ok(Value::from("x")) }
-    pub fn macro_dependencies(&self, _m: &UniqueId) -> Vec<UniqueId> { vec![] }
-    pub fn static_calls(&self, t: &TemplateText) -> Option<StaticCalls> {
-        let toks: Vec<Token<'_>> = tokenize(&t.source, false, SyntaxConfig::default()).map_while(Result::ok).map(|x| x.0).collect();
-        let mut s = StaticCalls::default();
-        let mut i = 0;
-        while i < toks.len() {
-            match &toks[i] {
-                Token::TemplateData(_) => i += 1,
-                Token::VariableStart => {
-                    let (Token::Ident(n), Token::ParenOpen) = (&toks[i+1], &toks[i+2]) else { return None };
-                    let (p, k) = crate::parse::shim_args(&toks[i + 3..])?;
-                    let end = toks[i..].iter().position(|t| matches!(t, Token::VariableEnd))?;
-                    if !matches!(toks[i+end-1], Token::ParenClose) { return None }
-                    match *n { "ref" => s.refs.push(RefArgs { name: p.last()?.as_str()?.into(), package: (p.len()>1).then(|| p[0].as_str().unwrap_or("").to_string()), version: k.get("v").or(k.get("version")).cloned() }), "source" => s.sources.push([p[0].as_str()?.into(), p[1].as_str()?.into()]), "config" => s.config.push(k), _ => return None }
-                    i += end + 1;
-                }
-                _ => return None,
+
+    /// What a template asks for, where all its Jinja is `ref`, `source` and `config` calls with literal arguments.
+    pub fn static_calls(&self, template: &TemplateText) -> Option<StaticCalls> {
+        for name in ["ref", "source", "config"] {
+            if self.engine.macros.visible(&self.engine.settings.project_name, name).is_some() {
+                return None;
             }
         }
-        Some(s)
+        static_calls::read(&template.source)
     }
+
+    fn index(&self, name: &str, package: Option<&str>, scope_package: &str) -> Option<usize> {
+        match package {
+            Some(package) => self.engine.macros.in_package(package, name),
+            None => match name.split_once('.') {
+                Some((package, name)) => self.engine.macros.in_package(package, name),
+                None => self.engine.macros.visible(scope_package, name),
+            },
+        }
+    }
+
+    fn environment(&self, scope: &dyn NodeScope) -> &Environment<'static> {
+        if scope.executes() { &self.strict } else { &self.lenient }
+    }
+
+    fn macro_missing(&self, name: &str, package: Option<&str>, scope: &dyn NodeScope) -> Diagnostic {
+        let diagnostic = match package {
+            Some(package) => Diagnostic::error("macro-not-found", format!("package `{package}` has no macro `{name}`")),
+            None => Diagnostic::error("macro-not-found", format!("no macro is called `{name}`")),
+        };
+        match package {
+            Some(package) => diagnostic.suggest(name, self.engine.macros.names_in(package)),
+            None => diagnostic.suggest(name, self.engine.macros.visible_names(scope.package())),
+        }
+    }
+
+    /// A template whose tags cannot be told apart; the error counts in the text as written.
+    fn unreadable(&self, error: &Error, template: &TemplateText) -> Box<Diagnostic> {
+        let offset = error.range().map_or(0, |range| range.start);
+        let (line, column) = super::blocks::line_and_column(&template.source, offset);
+        let text = error.detail().unwrap_or("the template cannot be read").trim_end_matches('.').to_string();
+        Box::new(Diagnostic::error("jinja-syntax", text).at(template.location.offset_by(line, column)))
+    }
+
+    fn unreadable_at(&self, error: &Error, template: &TemplateText, rewritten: &Rewritten) -> Box<Diagnostic> {
+        let offset = error.range().map_or(0, |range| rewritten.original_offset(range.start));
+        let (line, column) = super::blocks::line_and_column(&template.source, offset);
+        let text = error.detail().unwrap_or("the template cannot be read").trim_end_matches('.').to_string();
+        Box::new(Diagnostic::error("jinja-syntax", text).at(template.location.offset_by(line, column)))
+    }
+}
+
+fn environment(engine: &Arc<Engine>, undefined: UndefinedBehavior) -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_debug(false);
+    environment.set_auto_reload(false);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_undefined_behavior(undefined);
+    environment.set_recursion_limit(RECURSION_LIMIT);
+    let lenient = undefined == UndefinedBehavior::Chainable;
+    environment.set_unknown_method_callback(move |state, value, method, args| {
+        if value.is_undefined() {
+            return if lenient { Ok(Value::UNDEFINED) } else { Err(Error::from(ErrorKind::UndefinedError)) };
+        }
+        super::collection::plain_method(state, value, method, args)
+    });
+    language::install(&mut environment);
+    output::install(&mut environment);
+    let engine = engine.clone();
+    environment.set_loader(move |name| {
+        let Some(entry) = engine.macros.by_id(name) else { return Ok(None) };
+        match entry.compiled() {
+            Ok(compiled) => Ok(Some(compiled.rewritten.text.clone())),
+            Err(error) => Err(engine.syntax_error(&entry.source, error)),
+        }
+    });
+    environment
 }

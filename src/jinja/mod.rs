@@ -3,10 +3,6 @@
 //! Functions that need to know the node they stand in (`ref`, `source`, `config`, `var`, `this`, `adapter`, `run_query`) go
 //! through [`NodeScope`], which has two bodies: parsing captures the calls, compiling answers them.
 
-pub mod blocks;
-mod engine;
-pub use engine::*;
-
 use std::sync::Arc;
 
 use minijinja::Value;
@@ -15,6 +11,33 @@ use crate::diagnostic::Outcome;
 use crate::manifest::{JsonMap, RefArgs};
 use crate::name::{Relation, RelationType, UniqueId};
 use crate::rows::{ColumnType, Rows};
+
+pub mod blocks;
+
+mod arguments;
+mod call;
+mod collection;
+mod context;
+mod database;
+mod engine;
+mod error;
+mod exceptions;
+mod invoke;
+mod language;
+mod moment;
+mod output;
+mod pattern;
+mod registry;
+mod relation;
+mod rewrite;
+mod static_calls;
+mod syntax_tree;
+mod table;
+mod text;
+
+pub use engine::{Jinja, JinjaSettings, ReadEnv, TemplateText};
+pub use registry::{MacroSource, builtin_macros};
+pub use static_calls::StaticCalls;
 
 /// What a template can ask about the node it belongs to. One value a render; shared by every macro the render calls.
 pub trait NodeScope: Send + Sync {

@@ -1,0 +1,83 @@
+//! `exceptions.…`: mistakes that a project's own Jinja reports.
+
+use std::sync::Arc;
+
+use minijinja::{Error, State, Value};
+
+use super::arguments::Arguments;
+use super::context::{Native, Root};
+use super::error::carry;
+use crate::diagnostic::Diagnostic;
+
+/// `exceptions.<name>`.
+pub(super) fn method(name: &str) -> Option<Native> {
+    Some(match name {
+        "warn" | "warn_snapshot_timestamp_data_types" => warn,
+        "raise_compiler_error"
+        | "raise_dependency_error"
+        | "raise_database_error"
+        | "raise_fail_fast_error"
+        | "raise_cache_inconsistent"
+        | "raise_ambiguous_alias"
+        | "raise_ambiguous_catalog_match"
+        | "raise_dataclass_not_dict"
+        | "raise_dep_not_found"
+        | "raise_duplicate_patch_name"
+        | "raise_duplicate_resource_name"
+        | "raise_invalid_property_yml_version" => raise,
+        "raise_not_implemented" => not_implemented,
+        "raise_contract_error" => contract,
+        "missing_relation" => missing_relation,
+        "missing_config" => missing_config,
+        "missing_materialization" => missing_materialization,
+        "relation_wrong_type" => wrong_type,
+        "column_type_missing" => column_type_missing,
+        _ => return None,
+    })
+}
+
+fn warn(root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
+    root.scope.warn(&args.require(0, "msg")?.to_string());
+    Ok(Value::from(""))
+}
+
+fn raised(code: &'static str, text: String) -> Error {
+    carry(Diagnostic::error(code, text))
+}
+
+fn raise(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
+    let text: Vec<String> = args.positional.iter().chain(args.named.iter().map(|(_, value)| value)).take(1).map(Value::to_string).collect();
+    Err(raised("jinja-raised", text.join(" ")))
+}
+
+fn not_implemented(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
+    Err(raised("not-implemented", args.require(0, "msg")?.to_string()))
+}
+
+fn contract(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
+    let (declared, given) = (args.require(0, "yaml_columns")?, args.require(1, "sql_columns")?);
+    Err(raised("contract-broken", format!("the model's columns are not those of its contract: declared {declared}, given {given}")))
+}
+
+fn missing_relation(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
+    Err(raised("relation-missing", format!("relation {} does not exist", args.require(0, "relation")?)))
+}
+
+fn missing_config(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
+    Err(raised("config-missing", format!("the config `{}` is required", args.require(1, "name")?)))
+}
+
+fn missing_materialization(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
+    let name = args.require(0, "model")?.get_attr("config").and_then(|config| config.get_attr("materialized")).unwrap_or_default();
+    Err(raised("materialization-missing", format!("there is no materialization `{name}` for {}", args.require(1, "adapter_type")?)))
+}
+
+fn wrong_type(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
+    let (relation, expected) = (args.require(0, "relation")?, args.require(1, "expected_type")?);
+    let found = relation.get_attr("type").unwrap_or_default();
+    Err(raised("relation-type", format!("relation {relation} is a {found}, expected a {expected}")))
+}
+
+fn column_type_missing(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
+    Err(raised("column-type-missing", format!("columns need a data type: {}", args.require(0, "column_names")?)))
+}

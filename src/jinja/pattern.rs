@@ -1,0 +1,143 @@
+//! `modules.re`: Python's regular expressions, as far as the `regex` crate has them (no look-around, no back-references).
+
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::value::{Object, ObjectRepr, Tuple};
+use minijinja::{Error, ErrorKind, State, Value};
+use regex::Regex;
+
+use super::arguments::Arguments;
+use super::collection::{dict, list};
+use super::context::Native;
+
+/// What a match found: the groups, number 0 being the whole.
+struct Match {
+    groups: Vec<Option<String>>,
+    names: Vec<Option<String>>,
+    span: (usize, usize),
+}
+
+/// `re.<name>`.
+pub(super) fn function(name: &str) -> Option<Native> {
+    Some(match name {
+        "match" => |_, _, args| first(args, Anchor::Start),
+        "fullmatch" => |_, _, args| first(args, Anchor::Whole),
+        "search" => |_, _, args| first(args, Anchor::None),
+        "findall" => |_, _, args| find_all(args),
+        "sub" => |_, _, args| substitute(args),
+        "split" => |_, _, args| split(args),
+        "escape" => |_, _, args| Ok(Value::from(regex::escape(&args.text(0, "pattern")?))),
+        "compile" => |_, _, args| Ok(Value::from(args.text(0, "pattern")?)),
+        _ => return None,
+    })
+}
+
+enum Anchor {
+    None,
+    Start,
+    Whole,
+}
+
+fn compiled(pattern: &str, anchor: &Anchor) -> Result<Regex, Error> {
+    let anchored = match anchor {
+        Anchor::None => pattern.to_string(),
+        Anchor::Start => format!("^(?:{pattern})"),
+        Anchor::Whole => format!("^(?:{pattern})$"),
+    };
+    Regex::new(&anchored).map_err(|error| {
+        let reason = error.to_string();
+        let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        Error::new(ErrorKind::InvalidOperation, format!("re: `{pattern}` is no regular expression that can be used here: {reason}"))
+    })
+}
+
+fn first(args: &Arguments<'_>, anchor: Anchor) -> Result<Value, Error> {
+    let regex = compiled(&args.text(0, "pattern")?, &anchor)?;
+    let text = args.text(1, "string")?;
+    let Some(captures) = regex.captures(&text) else { return Ok(Value::from(())) };
+    let whole = captures.get(0).map_or((0, 0), |whole| (text[..whole.start()].chars().count(), text[..whole.end()].chars().count()));
+    Ok(Value::from_object(Match {
+        groups: captures.iter().map(|group| group.map(|group| group.as_str().to_string())).collect(),
+        names: regex.capture_names().map(|name| name.map(str::to_string)).collect(),
+        span: whole,
+    }))
+}
+
+fn find_all(args: &Arguments<'_>) -> Result<Value, Error> {
+    let regex = compiled(&args.text(0, "pattern")?, &Anchor::None)?;
+    let text = args.text(1, "string")?;
+    let found = regex.captures_iter(&text).map(|captures| {
+        let group = |index: usize| Value::from(captures.get(index).map_or("", |group| group.as_str()));
+        match captures.len() {
+            1 => group(0),
+            2 => group(1),
+            count => Value::from(Tuple::from((1..count).map(group).collect::<Vec<_>>())),
+        }
+    });
+    Ok(list(found.collect()))
+}
+
+fn substitute(args: &Arguments<'_>) -> Result<Value, Error> {
+    let regex = compiled(&args.text(0, "pattern")?, &Anchor::None)?;
+    let (replacement, text) = (args.text(1, "repl")?, args.text(2, "string")?);
+    // `\1` and `\g<name>` are `${1}` and `${name}` here; a plain `$` is doubled.
+    let replacement = replacement.replace('$', "$$");
+    let groups = Regex::new(r"\\(\d+)|\\g<(\w+)>").expect("the pattern is fixed");
+    let replacement = groups.replace_all(&replacement, "$${$1$2}").into_owned();
+    let count = args.get(3, "count").and_then(Value::as_usize).unwrap_or(0);
+    Ok(Value::from(regex.replacen(&text, count, replacement.as_str()).into_owned()))
+}
+
+fn split(args: &Arguments<'_>) -> Result<Value, Error> {
+    let regex = compiled(&args.text(0, "pattern")?, &Anchor::None)?;
+    Ok(super::moment::texts(regex.split(&args.text(1, "string")?).map(str::to_string).collect()))
+}
+
+impl Match {
+    fn group(&self, key: &Value) -> Result<Value, Error> {
+        let index = match key.as_str() {
+            Some(name) => self.names.iter().position(|known| known.as_deref() == Some(name)),
+            None => key.as_usize().filter(|index| *index < self.groups.len()),
+        };
+        match index {
+            Some(index) => Ok(self.groups[index].as_deref().map_or(Value::from(()), Value::from)),
+            None => Err(Error::new(ErrorKind::InvalidOperation, format!("the match has no group {key:?}"))),
+        }
+    }
+}
+
+impl fmt::Debug for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<match {:?}>", self.groups.first().cloned().flatten().unwrap_or_default())
+    }
+}
+
+impl Object for Match {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.group(key).ok()
+    }
+
+    fn call_method(self: &Arc<Self>, _state: &mut State<'_, '_>, method: &str, args: &[Value]) -> Result<Value, Error> {
+        let text = |group: &Option<String>| group.as_deref().map_or(Value::from(()), Value::from);
+        Ok(match method {
+            "group" => match args {
+                [] => self.group(&Value::from(0))?,
+                [key] => self.group(key)?,
+                keys => Value::from(Tuple::from(keys.iter().map(|key| self.group(key)).collect::<Result<Vec<_>, _>>()?)),
+            },
+            "groups" => Value::from(Tuple::from(self.groups.iter().skip(1).map(text).collect::<Vec<_>>())),
+            "groupdict" => dict(
+                self.names.iter().zip(&self.groups).filter_map(|(name, group)| Some((Value::from(name.as_deref()?), text(group)))),
+            ),
+            "start" => Value::from(self.span.0),
+            "end" => Value::from(self.span.1),
+            "span" => Value::from(Tuple::from(vec![Value::from(self.span.0), Value::from(self.span.1)])),
+            _ => return Err(Error::from(ErrorKind::UnknownMethod)),
+        })
+    }
+}
