@@ -131,7 +131,3 @@ pub(crate) fn keep<T>(outcome: Outcome<T>, diagnostics: &mut Vec<Diagnostic>) ->
         }
     }
 }
-
-pub fn shim_args(tokens: &[minijinja::machinery::Token<'_>]) -> Option<(Vec<serde_json::Value>, JsonMap)> {
-    literal::arguments(tokens).map(|a| (a.positional, a.named))
-}

@@ -68,13 +68,41 @@ fn parse_entry(
     let section = entry.section;
     let location = entry.yaml.location.clone();
     let written = object(yaml_to_json(&entry.yaml));
-    let rendered = context.render_yaml(&entry.yaml, &|path| is_left_as_written(section, path))?;
+    let mut rendered = context.render_yaml(&entry.yaml, &|path| is_left_as_written(section, path))?;
+    drop_last_newlines(&mut rendered, &mut Vec::new(), section);
     let properties = object(rendered);
     let Some(name) = properties.get("name").and_then(Json::as_str).map(String::from) else {
         let message = format!("an entry of `{}` has no name", section.as_str());
         return Diagnostic::error("property-without-name", message).at(location).help("add `name:`").fail();
     };
     Ok(ParsedProperty { section, name, properties, written, yaml: entry.yaml, file, checksum, location })
+}
+
+/// dbt renders every text, also without Jinja, and Jinja drops one newline at the end.
+fn drop_last_newlines<'json>(value: &'json mut Json, path: &mut Vec<std::borrow::Cow<'json, str>>, section: Section) {
+    match value {
+        Json::String(text) if text.ends_with('\n') => {
+            let keys: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
+            if !is_left_as_written(section, &keys) {
+                text.pop();
+            }
+        }
+        Json::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                path.push(index.to_string().into());
+                drop_last_newlines(item, path, section);
+                path.pop();
+            }
+        }
+        Json::Object(map) => {
+            for (key, item) in map.iter_mut() {
+                path.push(key.as_str().into());
+                drop_last_newlines(item, path, section);
+                path.pop();
+            }
+        }
+        _ => {}
+    }
 }
 
 fn object(json: Json) -> JsonMap {

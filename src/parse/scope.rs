@@ -160,6 +160,6 @@ pub fn value_of(json: &Json) -> Value {
         },
         Json::String(text) => Value::from(text.as_str()),
         Json::Array(items) => items.iter().map(value_of).collect(),
-        Json::Object(map) => map.iter().map(|(key, value)| (key.as_str(), value_of(value))).collect(),
+        Json::Object(map) => Value::from_pairs(map.iter().map(|(key, value)| (key.as_str(), value_of(value)))),
     }
 }

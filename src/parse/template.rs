@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use minijinja::machinery::{Token, tokenize};
+use minijinja::syntax::SyntaxConfig;
+use serde_json::Value as Json;
+
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::jinja::blocks::{self, BlockKind};
-use crate::jinja::{Jinja, TemplateText};
+use crate::jinja::{Jinja, StaticCalls, TemplateText};
 use crate::manifest::Checksum;
 use crate::name::{Relation, ResourceType, UniqueId};
 use crate::project::{FileKind, Package, Project};
@@ -59,23 +63,49 @@ fn capture(node: &ParsedNode, jinja: &Jinja, project: &Arc<Project>) -> Outcome<
     if node.language == "python" {
         return Ok(python::capture(&node.raw_code));
     }
-    // dbt reads only models without rendering, and what it records differs a little by the way taken.
     let text = TemplateText { name: node.unique_id.to_string(), source: node.raw_code.clone(), location: node.location.clone() };
     if let Some(calls) = jinja.static_calls(&text) {
-        let mut capture = Capture {
-            refs: calls.refs,
-            sources: calls.sources,
-            is_static: node.resource_type == ResourceType::Model,
-            ..Capture::default()
-        };
-        let has_config = !calls.config.is_empty();
-        crate::resolve::config::merge_calls(&mut capture.config, calls.config);
-        if has_config && !capture.is_static {
-            capture.unrendered_config = super::unrendered_config(&node.raw_code);
-        }
-        return Ok(capture);
+        return Ok(static_capture(node, calls));
     }
     capture_text(&text, jinja, ParseScope::new(project.clone(), identity(node, project)))
+}
+
+/// What literal calls say. dbt too reads models without rendering, but fewer of them, and what it records differs a little by
+/// the way it took.
+fn static_capture(node: &ParsedNode, calls: StaticCalls) -> Capture {
+    let plain = calls.config.iter().all(|(key, value)| !matches!(key.as_str(), "pre_hook" | "post_hook") && is_plain(value));
+    let trimmed = node.raw_code.contains("{{-") || node.raw_code.contains("-}}");
+    let is_static = node.resource_type == ResourceType::Model && plain && !trimmed && !has_lower_case_booleans(&node.raw_code);
+    let mut capture = Capture { refs: calls.refs, is_static, ..Capture::default() };
+    for source in calls.sources {
+        if !is_static || !capture.sources.contains(&source) {
+            capture.sources.push(source);
+        }
+    }
+    let has_config = !calls.config.is_empty();
+    crate::resolve::config::merge_calls(&mut capture.config, calls.config);
+    if has_config && !is_static {
+        capture.unrendered_config = super::unrendered_config(&node.raw_code);
+    }
+    capture
+}
+
+/// dbt's static reader knows `True` and `False`, not `true` and `false`.
+fn has_lower_case_booleans(source: &str) -> bool {
+    (source.contains("true") || source.contains("false"))
+        && tokenize(source, false, SyntaxConfig::default())
+            .map_while(Result::ok)
+            .any(|(token, _)| matches!(token, Token::Ident("true" | "false")))
+}
+
+/// A config value that dbt's own static reader knows: text, booleans, and lists and mappings of them.
+fn is_plain(value: &Json) -> bool {
+    match value {
+        Json::String(_) | Json::Bool(_) => true,
+        Json::Array(items) => items.iter().all(is_plain),
+        Json::Object(map) => map.values().all(is_plain),
+        _ => false,
+    }
 }
 
 /// Renders a template in a parsing scope and gives what it called.

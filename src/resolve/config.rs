@@ -52,7 +52,12 @@ pub(crate) struct ConfigSources<'a> {
 pub(crate) fn build(project: &Project, sources: &ConfigSources<'_>) -> JsonMap {
     let mut config = defaults(sources.kind);
     layers(project, sources, |partial| apply(&mut config, partial, sources.kind));
-    finish(&mut config, sources.kind);
+    if sources.kind == ResourceType::Group {
+        // A group's config is not typed; hooks, which it inherits from the models' tree, mean nothing for it.
+        config.retain(|key, _| !matches!(key.as_str(), "pre-hook" | "post-hook"));
+    } else {
+        finish(&mut config, sources.kind);
+    }
     config
 }
 

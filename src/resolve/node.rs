@@ -205,11 +205,13 @@ fn python_default(node: &Node, patch: Option<&ConfigPatch<'_>>) -> Option<JsonMa
     Some(config)
 }
 
+/// dbt's merge of nested values: mappings join key by key, lists are put one after the other.
 pub(crate) fn deep_merge(base: &JsonMap, over: &JsonMap) -> JsonMap {
     let mut merged = base.clone();
     for (key, value) in over {
         let value = match (merged.get(key), value) {
             (Some(Json::Object(before)), Json::Object(value)) => Json::Object(deep_merge(before, value)),
+            (Some(Json::Array(before)), Json::Array(value)) => Json::Array([before.as_slice(), value.as_slice()].concat()),
             _ => value.clone(),
         };
         merged.insert(key.clone(), value);

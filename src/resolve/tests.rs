@@ -346,7 +346,8 @@ impl Resolver<'_> {
         };
         let context = property_context(self.world, self.project, &target.package);
         let render = |value: Json| match value {
-            Json::String(text) => context.render_text(&text, location),
+            // Rendering drops one newline at the end, also of text without Jinja.
+            Json::String(text) => context.render_text(text.strip_suffix('\n').unwrap_or(&text), location),
             other => Ok(other),
         };
         let mut config = JsonMap::new();
