@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use minijinja::formatting::{FormatStyle, format};
-use minijinja::value::{Rest, Tuple, ValueKind};
+use minijinja::value::{Kwargs, Rest, Tuple, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 use super::arguments::Arguments;
@@ -26,8 +26,9 @@ pub(super) fn install(environment: &mut Environment<'static>) {
     environment.add_function("__mod", percent);
     environment.add_function("__add", |a: Value, b: Value| moment::add(&a, &b).unwrap_or_else(|| arithmetic('+', &a, &b)));
     environment.add_function("__sub", |a: Value, b: Value| moment::subtract(&a, &b).unwrap_or_else(|| arithmetic('-', &a, &b)));
-    environment.add_function("dict", |values: Rest<Value>| -> Result<Value, Error> {
-        let args = Arguments::new("dict", &values.0);
+    environment.add_function("dict", |values: Rest<Value>, named: Kwargs| -> Result<Value, Error> {
+        let values = with_named(values, named);
+        let args = Arguments::new("dict", &values);
         let mut entries = args.positional.first().map_or(Ok(Vec::new()), dict_entries)?;
         entries.extend(args.named.iter().map(|(key, value)| (Value::from(key.as_str()), value.clone())));
         Ok(dict(entries))
@@ -39,6 +40,10 @@ pub(super) fn install(environment: &mut Environment<'static>) {
             ["MacroReference", "context::Function", "BoxedFunction", "macro_object::Macro"].iter().any(|kind| name.ends_with(kind))
         })
     });
+}
+
+fn with_named(values: Rest<Value>, named: Kwargs) -> Vec<Value> {
+    values.0.into_iter().chain([Value::from(named)]).collect()
 }
 
 fn filters(environment: &mut Environment<'static>) {
@@ -62,8 +67,9 @@ fn filters(environment: &mut Environment<'static>) {
 }
 
 /// Jinja's `truncate(length=255, killwords=false, end='...', leeway=5)`.
-fn truncate(text: String, values: Rest<Value>) -> Result<String, Error> {
-    let args = Arguments::new("truncate", &values.0);
+fn truncate(text: String, values: Rest<Value>, named: Kwargs) -> Result<String, Error> {
+    let values = with_named(values, named);
+    let args = Arguments::new("truncate", &values);
     let number = |index, name, default| args.get(index, name).and_then(Value::as_usize).unwrap_or(default);
     let (length, leeway) = (number(0, "length", 255), number(3, "leeway", 5));
     let end = args.optional_text(2, "end")?.unwrap_or_else(|| "...".to_string());

@@ -14,6 +14,10 @@ use crate::source::Location;
 /// The package of headwater's own macros, under the name dbt's have.
 pub(super) const BUILT_IN: &str = "dbt";
 
+/// The package whose macro of this name the engine's own stands for.
+const EXTERNAL_TABLES: &str = "dbt_external_tables";
+const STAGE: &str = "stage_external_sources";
+
 /// A macro as found in a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MacroSource {
@@ -124,11 +128,13 @@ impl MacroTable {
     }
 
     pub fn has_package(&self, package: &str) -> bool {
-        self.by_package.contains_key(package)
+        package == EXTERNAL_TABLES || self.by_package.contains_key(package)
     }
 
     /// The macro `name` of one package; `dbt` stands for the built-in ones.
     pub fn in_package(&self, package: &str, name: &str) -> Option<usize> {
+        // The embedded engine stages external tables itself, whether or not the package that other databases need is installed.
+        let package = if (package, name) == (EXTERNAL_TABLES, STAGE) { BUILT_IN } else { package };
         self.by_package.get(package)?.get(name).copied()
     }
 

@@ -345,13 +345,23 @@ impl Object for ColumnValue {
                     None => false,
                 })
             }
-            "translate_type" => args.require(0, "dtype")?.clone(),
+            "translate_type" => Value::from(translated(&args.text(0, "dtype")?)),
             _ => return Err(Error::new(ErrorKind::UnknownMethod, format!("a column has no method `{method}`"))),
         })
     }
 
     fn custom_cmp(self: &Arc<Self>, other: &DynObject) -> Option<Ordering> {
         Some(self.as_ref().cmp(other.downcast_ref::<Self>()?))
+    }
+}
+
+/// The database's name for dbt's names of types; any other stays as it is.
+fn translated(dtype: &str) -> String {
+    match dtype.to_ascii_uppercase().as_str() {
+        "STRING" => "TEXT".to_string(),
+        "INTEGER" => "INT".to_string(),
+        known @ ("TIMESTAMP" | "FLOAT" | "BOOLEAN") => known.to_string(),
+        _ => dtype.to_string(),
     }
 }
 
@@ -363,9 +373,9 @@ pub(super) fn column_class(root: &Arc<Root>) -> Value {
     root.service("Column", Some(create), |method| match method {
         "create" => Some(|_, _, args| {
             let data_type = args.get(1, "label_or_dtype").or_else(|| args.get(1, "dtype")).map(Value::to_string).unwrap_or_default();
-            Ok(Value::from_object(ColumnValue::of(&args.text(0, "name")?, &data_type)))
+            Ok(Value::from_object(ColumnValue::of(&args.text(0, "name")?, &translated(&data_type))))
         }),
-        "translate_type" => Some(|_, _, args| Ok(args.require(0, "dtype")?.clone())),
+        "translate_type" => Some(|_, _, args| Ok(Value::from(translated(&args.text(0, "dtype")?)))),
         "numeric_type" => Some(|_, _, args| {
             let (dtype, precision, scale) = (args.text(0, "dtype")?, args.get(1, "precision"), args.get(2, "scale"));
             Ok(Value::from(match (precision, scale) {
