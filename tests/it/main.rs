@@ -8,3 +8,4 @@ mod project_yaml;
 mod sql;
 mod sql;
 
+mod jinja;
