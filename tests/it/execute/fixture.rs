@@ -399,8 +399,33 @@ impl Shop {
 }
 
 pub fn jinja() -> Jinja {
-    let relationships = "select {{ column_name }} from {{ model }} left join {{ to }} where {{ field }} is null";
-    Jinja { macros: vec![("test_relationships".to_string(), relationships.to_string())] }
+    let macros = [
+        (
+            "test_relationships",
+            "(model, column_name, to, field)",
+            "select {{ column_name }} from {{ model }} left join {{ to }} where {{ field }} is null",
+        ),
+        (
+            "is_incremental",
+            "()",
+            "{{ return(adapter.get_relation(this.database, this.schema, this.table).type == 'table') }}",
+        ),
+        (
+            "get_where_subquery",
+            "(relation)",
+            "{% set where = config.get('where') %}{% if where %}{% do return('(select * from ' ~ relation ~ ' where ' ~ where ~ ') dbt_subquery') %}{% endif %}{{ return(relation) }}",
+        ),
+    ];
+    let source = |(name, arguments, body): (&str, &str, &str)| headwater::jinja::MacroSource {
+        unique_id: UniqueId::new(format!("macro.shop.{name}")),
+        name: name.to_string(),
+        package: "shop".to_string(),
+        source: format!("{{% macro {name}{arguments} %}}{body}{{% endmacro %}}"),
+        location: Location::new("macros/fixture.sql", 1, 1),
+    };
+    let mut settings = headwater::jinja::JinjaSettings::new("shop", "datafusion");
+    settings.macros = macros.into_iter().map(source).collect();
+    Jinja::new(settings).unwrap()
 }
 
 pub fn block_on<T>(work: impl Future<Output = T>) -> T {
