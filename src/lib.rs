@@ -12,6 +12,7 @@
 
 pub mod diagnostic;
 pub mod event;
+pub mod invocation;
 pub mod name;
 pub mod result;
 pub mod rows;
@@ -19,8 +20,6 @@ pub mod source;
 pub mod world;
 
 pub mod sql;
-
-pub mod lake;
 
 pub mod adapter;
 
@@ -39,7 +38,6 @@ pub mod graph;
 pub mod artifact;
 pub mod plan;
 
-pub mod artifact;
 
 pub mod compile;
 

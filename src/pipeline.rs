@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use indexmap::IndexSet;
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
@@ -17,20 +17,14 @@ use crate::docs::{self, SiteInput};
 use crate::event::{Event, EventSink};
 use crate::execute::{self, RunOutcome, RunRequest, RunSettings};
 use crate::graph::{self, Dag, SelectionArgs};
+use crate::invocation::Invocation;
 use crate::jinja::Jinja;
-use crate::manifest::{JsonMap, Manifest};
+use crate::manifest::Manifest;
 use crate::name::{Relation, UniqueId};
 use crate::plan::{self, Plan, Verb};
 use crate::project::{self, LoadOptions, Project};
 use crate::resolve;
 use crate::world::World;
-
-/// Which invocation this is, for artifacts and templates.
-#[derive(Clone, Debug)]
-pub struct Invocation {
-    pub id: String,
-    pub started_at: DateTime<Utc>,
-}
 
 /// A project after everything that needs no database.
 #[derive(Clone)]
@@ -49,7 +43,7 @@ pub fn load_project(world: &dyn World, options: &LoadOptions) -> Outcome<(Projec
 /// Reads every file and resolves it into the manifest and its graph. Errors in the project's text come back among the
 /// diagnostics; `Err` is what stopped everything.
 pub fn load(world: &dyn World, project: Arc<Project>, invocation: &Invocation) -> Outcome<(Loaded, Vec<Diagnostic>)> {
-    let (manifest, jinja, diagnostics) = resolve::load_manifest(world, &project)?;
+    let (manifest, jinja, diagnostics) = resolve::load_manifest(world, &project, invocation)?;
     let dag = Dag::build(&manifest)?;
     let loaded = Loaded { project, manifest: Arc::new(manifest), jinja: Arc::new(jinja), dag: Arc::new(dag) };
     Ok((loaded, diagnostics))
@@ -120,15 +114,15 @@ pub async fn run(loaded: &Loaded, verb: Verb, selected: &IndexSet<UniqueId>, run
 /// Writes `manifest.json` into the target folder.
 pub fn write_manifest(loaded: &Loaded, invocation: &Invocation) -> Outcome<()> {
     let path = loaded.project.target_path.join("manifest.json");
-    written(&path, artifact::write_manifest(&path, &loaded.manifest, &loaded.dag, &invocation.metadata()))
+    written(&path, artifact::write_manifest(&path, &loaded.manifest, &loaded.dag, &metadata(invocation)))
 }
 
 /// Writes what a run leaves behind: `manifest.json` with the compiled code, and `run_results.json`.
-pub fn write_run(loaded: &mut Loaded, outcome: &RunOutcome, args: &JsonMap, invocation: &Invocation) -> Outcome<()> {
+pub fn write_run(loaded: &mut Loaded, outcome: &RunOutcome, invocation: &Invocation) -> Outcome<()> {
     keep_compiled(loaded, outcome);
     write_manifest(loaded, invocation)?;
     let path = loaded.project.target_path.join("run_results.json");
-    written(&path, artifact::write_run_results(&path, &outcome.results, outcome.elapsed, args, &invocation.metadata()))
+    written(&path, artifact::write_run_results(&path, &outcome.results, outcome.elapsed, &invocation.args, &metadata(invocation)))
 }
 
 /// Puts what compiling gave into the manifest.
@@ -176,12 +170,12 @@ pub async fn docs(loaded: &mut Loaded, request: &DocsRequest, invocation: &Invoc
     let entries =
         adapter.catalog(&relations).await.map_err(|error| Box::new(Diagnostic::error(error.code, error.message)))?;
     let path = loaded.project.target_path.join("catalog.json");
-    written(&path, artifact::write_catalog(&path, &loaded.manifest, &entries, &invocation.metadata()))?;
+    written(&path, artifact::write_catalog(&path, &loaded.manifest, &entries, &metadata(invocation)))?;
     site(loaded, &entries, request, invocation)
 }
 
 fn site(loaded: &Loaded, entries: &[CatalogEntry], request: &DocsRequest, invocation: &Invocation) -> Outcome<usize> {
-    let metadata = invocation.metadata();
+    let metadata = metadata(invocation);
     let results = std::fs::read(loaded.project.target_path.join("run_results.json")).ok();
     let run_results = results.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or(Json::Null);
     let manifest = artifact::manifest_json(&loaded.manifest, &loaded.dag, &metadata);
@@ -200,15 +194,13 @@ fn relations(manifest: &Manifest) -> Vec<Relation> {
     built.map(|node| node.relation()).chain(manifest.sources.values().map(|source| source.relation())).collect()
 }
 
-impl Invocation {
-    fn metadata(&self) -> ArtifactMetadata {
-        ArtifactMetadata {
-            generated_at: Utc::now(),
-            invocation_id: self.id.clone(),
-            invocation_started_at: self.started_at,
-            env: std::env::vars()
-                .filter_map(|(name, value)| Some((name.strip_prefix("DBT_ENV_CUSTOM_ENV_")?.to_string(), value)))
-                .collect(),
-        }
+fn metadata(invocation: &Invocation) -> ArtifactMetadata {
+    ArtifactMetadata {
+        generated_at: Utc::now(),
+        invocation_id: invocation.id.clone(),
+        invocation_started_at: invocation.started_at,
+        env: std::env::vars()
+            .filter_map(|(name, value)| Some((name.strip_prefix("DBT_ENV_CUSTOM_ENV_")?.to_string(), value)))
+            .collect(),
     }
 }

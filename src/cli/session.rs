@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use headwater::diagnostic::{Diagnostic, Outcome};
 use headwater::event::{Event, EventSink};
+use headwater::execute::RunSettings;
+use headwater::invocation::Invocation;
 use headwater::pipeline::{self, Loaded};
+use headwater::project::Project;
 use headwater::world::{OsWorld, World};
 
 use crate::cli::Exit;
-use crate::cli::args::GlobalArgs;
+use crate::cli::args::{GlobalArgs, RunFlags};
 use crate::cli::json_printer::JsonPrinter;
 use crate::cli::printer::TextPrinter;
 use crate::cli::settings::Settings;
@@ -24,6 +27,8 @@ pub struct Session {
 pub struct Opened {
     pub loaded: Loaded,
     pub events: Arc<dyn EventSink>,
+    pub settings: RunSettings,
+    pub invocation: Invocation,
 }
 
 impl Session {
@@ -41,21 +46,22 @@ impl Session {
     }
 
     /// Loads the project; every diagnostic is printed. `Err` is the exit to end with.
-    pub fn open(&self) -> Result<Opened, Exit> {
-        let project = match pipeline::load_project(self.world.as_ref(), &self.settings.load) {
+    pub fn open(&self, which: &str, flags: &RunFlags) -> Result<Opened, Exit> {
+        let (project, events) = match pipeline::load_project(self.world.as_ref(), &self.settings.load) {
             Ok((project, warnings)) => {
                 let events = self.events(&project.root, &project.target.target_name);
                 self.report(events.as_ref(), warnings)?;
-                (Arc::new(project), events)
+                (project, events)
             }
             Err(error) => return Err(self.complain(&self.folder(), *error)),
         };
-        let (project, events) = project;
-        let invocation = self.invocation();
+        let project = Arc::new(project);
+        let settings = self.run_settings(which, flags, &project);
+        let invocation = self.invocation(which, &settings);
         match pipeline::load(self.world.as_ref(), project.clone(), &invocation) {
             Ok((loaded, diagnostics)) => {
                 self.report(events.as_ref(), diagnostics)?;
-                Ok(Opened { loaded, events })
+                Ok(Opened { loaded, events, settings, invocation })
             }
             Err(error) => Err(self.complain(&project.root, *error)),
         }
@@ -76,8 +82,29 @@ impl Session {
         Exit::Failure
     }
 
-    pub fn invocation(&self) -> pipeline::Invocation {
-        pipeline::Invocation { id: self.settings.invocation_id.clone(), started_at: self.settings.started_at }
+    fn invocation(&self, which: &str, settings: &RunSettings) -> Invocation {
+        Invocation {
+            id: self.settings.invocation_id.clone(),
+            started_at: self.settings.started_at,
+            flags: settings.flags(),
+            args: self.settings.artifact_args(which),
+        }
+    }
+
+    /// The run's flags: typed, then from the environment, then the project's `flags:`.
+    fn run_settings(&self, which: &str, flags: &RunFlags, project: &Project) -> RunSettings {
+        let project_flag = |name: &str| project.flags.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false);
+        let env = |name: &str| self.settings.environment_flag(self.world.as_ref(), name);
+        RunSettings {
+            which: which.to_string(),
+            threads: project.target.threads.max(1),
+            full_refresh: flags.full_refresh || env("DBT_FULL_REFRESH"),
+            fail_fast: self.settings.fail_fast || project_flag("fail_fast"),
+            empty: flags.empty || env("DBT_EMPTY"),
+            store_failures: flags.store_failures || env("DBT_STORE_FAILURES") || project_flag("store_failures"),
+            warn_error: self.settings.warn_error || project_flag("warn_error"),
+            no_introspect: false,
+        }
     }
 
     /// The project folder as far as it is known before loading.

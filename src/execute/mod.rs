@@ -38,7 +38,7 @@ use crate::world::World;
 
 pub use freshness::source_freshness;
 pub use operation::run_operation;
-pub use show::{ShowSubject, Shown, show};
+pub use show::{ShowSubject, Shown, compile_text, show};
 pub use test_outcome::{Counted, Verdict, judge};
 
 use session::Session;

@@ -54,6 +54,15 @@ pub async fn show(run: RunRequest, subject: ShowSubject, limit: Option<usize>) -
     Ok(Shown { unique_id: node.unique_id.clone(), name: node.name.clone(), sql, rows })
 }
 
+/// Compiles the subject and gives its SQL. The error is the whole message for people.
+pub async fn compile_text(run: RunRequest, sql: String) -> Result<String, String> {
+    let session = Arc::new(Session::new(run));
+    let node = Arc::new(inline_node(&session.run.project, sql));
+    let context = session.context.clone();
+    let compiled = session.blocking(move || compile(&node, &context)).await;
+    compiled.map(|compiled| compiled.sql).map_err(|error| Failure::from(error).message_alone())
+}
+
 async fn rows(session: &Arc<Session>, node: &Arc<Node>, limit: Option<usize>) -> Result<(String, Rows), Failure> {
     if node.resource_type == ResourceType::Seed {
         let sql = format!("select * from {}", node.relation());

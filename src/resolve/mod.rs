@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Outcome};
+use crate::invocation::Invocation;
 use crate::jinja::{Jinja, JinjaSettings, builtin_macros};
 use crate::manifest::Manifest;
 use crate::parse::{self, MacroLookup, ParsedProject};
@@ -89,9 +90,15 @@ pub fn resolve(parsed: ParsedProject, project: &Project, jinja: &Jinja, world: &
 /// # Errors
 /// Only what leaves nothing to go on with: a folder that cannot be listed, macros the template engine refuses. All other
 /// mistakes are among the diagnostics, in the order they were found.
-pub fn load_manifest(world: &dyn World, project: &Project) -> Outcome<(Manifest, Jinja, Vec<Diagnostic>)> {
+pub fn load_manifest(world: &dyn World, project: &Project, invocation: &Invocation) -> Outcome<(Manifest, Jinja, Vec<Diagnostic>)> {
     let (mut loaded, mut diagnostics) = parse::read_all(world, project)?;
-    let jinja = Jinja::new(settings(project, &loaded.macros, world))?;
+    let jinja = Jinja::new(JinjaSettings {
+        invocation_id: invocation.id.clone(),
+        run_started_at: invocation.started_at,
+        flags: invocation.flags.clone(),
+        invocation_args: invocation.args.clone(),
+        ..settings(project, &loaded.macros, world)
+    })?;
     for source in builtin_macros() {
         let found = parse::built_in(source, world);
         loaded.macros.entry(found.unique_id.clone()).or_insert(found);
@@ -107,8 +114,6 @@ fn settings(project: &Project, macros: &indexmap::IndexMap<crate::name::UniqueId
     let mut settings = JinjaSettings::new(&project.name, &project.target.adapter_type);
     settings.macros = parse::macro_sources(macros);
     settings.target = project.target.context();
-    settings.invocation_id = world.new_id();
-    settings.run_started_at = world.now();
     let environment = world.environment();
     settings.env = Arc::new(move |name| environment.get(name).cloned());
     for rule in &project.own_package().dispatch {

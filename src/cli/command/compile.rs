@@ -1,7 +1,7 @@
 //! `headwater compile`: the SQL as it would be sent.
 
 use headwater::diagnostic::{Diagnostic, Outcome};
-use headwater::execute::{self, ShowSubject};
+use headwater::execute;
 use headwater::pipeline;
 use headwater::plan::Verb;
 use serde_json::json;
@@ -13,7 +13,8 @@ use crate::cli::session::{Opened, Session};
 use super::run::{exit_of, runner, selection};
 
 pub fn run(args: &CompileArgs, session: &Session) -> Exit {
-    let opened = match session.open() {
+    let flags = RunFlags { full_refresh: args.full_refresh, ..RunFlags::default() };
+    let opened = match session.open("compile", &flags) {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };
@@ -26,13 +27,11 @@ pub fn run(args: &CompileArgs, session: &Session) -> Exit {
 }
 
 async fn compile(args: &CompileArgs, session: &Session, mut opened: Opened) -> Outcome<Exit> {
-    let flags = RunFlags { full_refresh: args.full_refresh, ..RunFlags::default() };
-    let runner = runner("compile", &flags, session, &opened);
+    let runner = runner(session, &opened);
     if let Some(sql) = &args.inline {
         let plan = headwater::plan::plan(&opened.loaded.manifest, &opened.loaded.dag, Verb::Compile, &indexmap::IndexSet::new());
         let request = runner.request(&opened.loaded, plan).await?;
-        let subject = ShowSubject::Inline(sql.clone());
-        let text = execute::compile_text(request, subject).await.map_err(|error| Box::new(Diagnostic::error("compile", error)))?;
+        let text = execute::compile_text(request, sql.clone()).await.map_err(|error| Box::new(Diagnostic::error("compile", error)))?;
         print_sql("inline_query", &text, args.output);
         return Ok(Exit::Success);
     }
@@ -40,8 +39,7 @@ async fn compile(args: &CompileArgs, session: &Session, mut opened: Opened) -> O
     let chosen = pipeline::select(&opened.loaded, &wanted, opened.events.as_ref())?;
     let outcome = pipeline::run(&opened.loaded, Verb::Compile, &chosen, runner).await?;
     if session.settings.write_json {
-        let artifact_args = session.settings.artifact_args("compile");
-        pipeline::write_run(&mut opened.loaded, &outcome, &artifact_args, &session.invocation())?;
+        pipeline::write_run(&mut opened.loaded, &outcome, &opened.invocation)?;
     }
     // One node was asked for: its SQL is the answer.
     if let (false, [(id, compiled)]) = (args.selection.select.is_empty(), outcome.compiled.iter().collect::<Vec<_>>().as_slice()) {

@@ -20,7 +20,7 @@ pub fn run(command: &DocsCommand, session: &Session) -> Exit {
 }
 
 fn generate(args: &DocsGenerateArgs, session: &Session) -> Exit {
-    let opened = match session.open() {
+    let opened = match session.open("generate", &RunFlags::default()) {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };
@@ -38,8 +38,8 @@ fn generate(args: &DocsGenerateArgs, session: &Session) -> Exit {
 async fn write(args: &DocsGenerateArgs, session: &Session, mut opened: Opened) -> Outcome<(usize, PathBuf)> {
     let site = opened.loaded.project.target_path.join("site");
     let request = pipeline::DocsRequest { compile: !args.no_compile, catalog: !args.empty_catalog, site: site.clone() };
-    let runner = runner("docs", &RunFlags::default(), session, &opened);
-    let pages = pipeline::docs(&mut opened.loaded, &request, &session.invocation(), runner).await?;
+    let runner = runner(session, &opened);
+    let pages = pipeline::docs(&mut opened.loaded, &request, &opened.invocation.clone(), runner).await?;
     Ok((pages, site))
 }
 

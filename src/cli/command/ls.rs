@@ -4,13 +4,13 @@ use headwater::pipeline;
 use headwater::plan::{self, Verb};
 
 use crate::cli::Exit;
-use crate::cli::args::LsArgs;
+use crate::cli::args::{LsArgs, RunFlags};
 use crate::cli::session::Session;
 
 use super::run::selection;
 
 pub fn run(args: &LsArgs, session: &Session) -> Exit {
-    let opened = match session.open() {
+    let opened = match session.open("list", &RunFlags::default()) {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };

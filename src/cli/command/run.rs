@@ -2,7 +2,7 @@
 
 use headwater::diagnostic::{Diagnostic, Outcome};
 use headwater::event::{Event, EventSink};
-use headwater::execute::{RunOutcome, RunSettings};
+use headwater::execute::RunOutcome;
 use headwater::graph::SelectionArgs;
 use headwater::name::ResourceType;
 use headwater::pipeline::{self, Loaded, Runner};
@@ -14,7 +14,7 @@ use crate::cli::args::{RunFlags, SelectionFlags};
 use crate::cli::session::{Opened, Session};
 
 pub fn run(verb: Verb, flags: &RunFlags, session: &Session) -> Exit {
-    let opened = match session.open() {
+    let opened = match session.open(verb.as_str(), flags) {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };
@@ -32,11 +32,10 @@ async fn carry_out(verb: Verb, flags: &RunFlags, session: &Session, mut opened: 
     if chosen.is_empty() {
         opened.events.emit(Event::Message { text: "Nothing to do. Try checking your model configs and model specification args".to_string(), info: true });
     }
-    let runner = runner(verb.as_str(), flags, session, &opened);
+    let runner = runner(session, &opened);
     let outcome = pipeline::run(&opened.loaded, verb, &chosen, runner).await?;
     if session.settings.write_json {
-        let args = session.settings.artifact_args(verb.as_str());
-        pipeline::write_run(&mut opened.loaded, &outcome, &args, &session.invocation())?;
+        pipeline::write_run(&mut opened.loaded, &outcome, &opened.invocation)?;
     }
     Ok(exit_of(&outcome, session))
 }
@@ -49,20 +48,7 @@ pub fn exit_of(outcome: &RunOutcome, session: &Session) -> Exit {
 }
 
 /// What the executor needs from the command line; ctrl-C cancels it.
-pub fn runner(which: &str, flags: &RunFlags, session: &Session, opened: &Opened) -> Runner {
-    let project = &opened.loaded.project;
-    let project_flag = |name: &str| project.flags.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false);
-    let env = |name: &str| session.settings.environment_flag(session.world.as_ref(), name);
-    let settings = RunSettings {
-        which: which.to_string(),
-        threads: project.target.threads.max(1),
-        full_refresh: flags.full_refresh || env("DBT_FULL_REFRESH"),
-        fail_fast: session.settings.fail_fast || project_flag("fail_fast"),
-        empty: flags.empty || env("DBT_EMPTY"),
-        store_failures: flags.store_failures || env("DBT_STORE_FAILURES") || project_flag("store_failures"),
-        warn_error: session.settings.warn_error || project_flag("warn_error"),
-        no_introspect: false,
-    };
+pub fn runner(session: &Session, opened: &Opened) -> Runner {
     let cancel = CancellationToken::new();
     let trigger = cancel.clone();
     let events = opened.events.clone();
@@ -72,7 +58,7 @@ pub fn runner(which: &str, flags: &RunFlags, session: &Session, opened: &Opened)
             trigger.cancel();
         }
     });
-    Runner { settings, events: opened.events.clone(), cancel, world: session.world.clone() }
+    Runner { settings: opened.settings.clone(), events: opened.events.clone(), cancel, world: session.world.clone() }
 }
 
 fn tell_interrupted(events: &dyn EventSink) {

@@ -21,7 +21,7 @@ pub fn run(args: &RunOperationArgs, session: &Session) -> Exit {
             return Exit::Trouble;
         }
     };
-    let opened = match session.open() {
+    let opened = match session.open("run-operation", &RunFlags::default()) {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };
@@ -35,14 +35,13 @@ pub fn run(args: &RunOperationArgs, session: &Session) -> Exit {
 
 async fn call(name: &str, arguments: &JsonMap, session: &Session, mut opened: Opened) -> Outcome<Exit> {
     let plan = plan::plan(&opened.loaded.manifest, &opened.loaded.dag, Verb::Run, &IndexSet::new());
-    let request = runner("run-operation", &RunFlags::default(), session, &opened).request(&opened.loaded, plan).await?;
+    let request = runner(session, &opened).request(&opened.loaded, plan).await?;
     let outcome = execute::run_operation(request, name, arguments).await;
     for message in outcome.results.iter().filter(|result| result.is_failure()).filter_map(|result| result.message.clone()) {
         session.complain(&opened.loaded.project.root, Diagnostic::error("operation", message));
     }
     if session.settings.write_json {
-        let args = session.settings.artifact_args("run-operation");
-        headwater::pipeline::write_run(&mut opened.loaded, &outcome, &args, &session.invocation())?;
+        headwater::pipeline::write_run(&mut opened.loaded, &outcome, &opened.invocation)?;
     }
     Ok(exit_of(&outcome, session))
 }

@@ -15,7 +15,7 @@ use crate::cli::session::{Opened, Session};
 use super::run::{runner, selection};
 
 pub fn run(args: &ShowArgs, session: &Session) -> Exit {
-    let opened = match session.open() {
+    let opened = match session.open("show", &RunFlags::default()) {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };
@@ -31,7 +31,7 @@ async fn show(args: &ShowArgs, session: &Session, opened: Opened) -> Outcome<Exi
     let (subjects, chosen) = subjects(args, session, &opened)?;
     let limit = usize::try_from(args.limit).ok();
     let plan = plan::plan(&opened.loaded.manifest, &opened.loaded.dag, Verb::Show, &chosen);
-    let request = runner("show", &RunFlags::default(), session, &opened).request(&opened.loaded, plan).await?;
+    let request = runner(session, &opened).request(&opened.loaded, plan).await?;
     for subject in subjects {
         match execute::show(request.clone(), subject, limit).await {
             Ok(shown) => print_rows(&shown, args),
