@@ -13,3 +13,6 @@ pub mod graph;
 pub mod jinja;
 pub mod manifest;
 pub mod project;
+
+pub mod lake;
+pub mod sql;
