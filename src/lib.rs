@@ -21,6 +21,8 @@ pub mod world;
 
 pub mod sql;
 
+pub mod lake;
+
 pub mod adapter;
 
 pub mod project;
@@ -35,9 +37,9 @@ pub mod resolve;
 
 pub mod graph;
 
-pub mod artifact;
 pub mod plan;
 
+pub mod artifact;
 
 pub mod compile;
 

@@ -1,6 +1,11 @@
 //! Adapters: one file an engine, one row in [`ADAPTERS`]. The bridge hands them operations and SQL text; they know relations,
 //! schemas and batches, never nodes.
 
+mod datafusion;
+
+use std::path::Path;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::name::{Relation, RelationType};
@@ -121,4 +126,53 @@ pub trait Adapter: Send + Sync {
     async fn catalog(&self, relations: &[Relation]) -> Result<Vec<CatalogEntry>, AdapterError>;
     /// The newest value of a source's `loaded_at` expression, as UTC; for `source freshness`.
     async fn max_loaded_at(&self, sql: &str) -> Result<Option<chrono::DateTime<chrono::Utc>>, AdapterError>;
+}
+
+/// An engine's types as profiles name them, and how it is opened.
+pub struct AdapterKind {
+    /// `type:` in a profile; the first is the engine's own name.
+    pub types: &'static [&'static str],
+    connect: fn(&Target<'_>) -> Result<Arc<dyn Adapter>, AdapterError>,
+}
+
+/// What an engine is opened with.
+struct Target<'a> {
+    database: &'a str,
+    schema: &'a str,
+    threads: usize,
+    settings: &'a serde_json::Map<String, serde_json::Value>,
+    base: &'a Path,
+}
+
+/// Every engine there is.
+pub const ADAPTERS: &[AdapterKind] = &[AdapterKind {
+    types: &["datafusion", "headwater"],
+    connect: |target| {
+        let Target { database, schema, threads, settings, base } = *target;
+        Ok(Arc::new(datafusion::DataFusion::connect(database, schema, threads, settings, base)?))
+    },
+}];
+
+/// Opens the engine that a profile's target names. `settings` is the target's own mapping (`path`, `memory_limit` …);
+/// relative paths in it start at `base`, the project's folder.
+pub async fn connect(
+    adapter_type: &str,
+    database: &str,
+    schema: &str,
+    threads: usize,
+    settings: &serde_json::Map<String, serde_json::Value>,
+    base: &Path,
+) -> Result<Arc<dyn Adapter>, AdapterError> {
+    let known = || ADAPTERS.iter().flat_map(|kind| kind.types);
+    let Some(kind) = ADAPTERS.iter().find(|kind| kind.types.contains(&adapter_type)) else {
+        let names: Vec<&str> = known().copied().collect();
+        let near = crate::diagnostic::nearest(adapter_type, names.iter().copied()).map(|name| format!("did you mean `{name}`? "));
+        return Err(AdapterError {
+            code: "adapter-unknown",
+            message: format!("there is no engine for `type: {adapter_type}`"),
+            position: None,
+            help: Some(format!("{}known types are {}", near.unwrap_or_default(), names.join(", "))),
+        });
+    };
+    (kind.connect)(&Target { database, schema, threads, settings, base })
 }

@@ -1,0 +1,293 @@
+//! The embedded engine: DataFusion over the lake's Delta tables.
+
+mod change;
+mod command;
+mod files;
+mod information_schema;
+mod rows;
+mod session;
+mod statement;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDateTime, Utc};
+use datafusion::common::DFSchema;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use serde_json::{Map, Value as Json};
+
+use self::session::{Engine, PlanError, Scope};
+use super::{Adapter, AdapterError, Capabilities, CatalogEntry, Effect, ExternalTable, Operation};
+use crate::lake::{Entry, ExternalDefinition, Lake, LakeError, Object, Storage, TableName};
+use crate::name::{Relation, RelationType};
+use crate::rows::{Cell, ColumnType, Rows};
+use crate::sql::{self, SqlError};
+
+/// Where the warehouse lies if the target names no `path`.
+const DEFAULT_PATH: &str = "warehouse";
+
+/// The embedded engine.
+pub struct DataFusion {
+    engine: Arc<Engine>,
+}
+
+impl From<LakeError> for AdapterError {
+    fn from(error: LakeError) -> Self {
+        Self { code: error.code, message: error.message, position: None, help: error.help }
+    }
+}
+
+impl From<PlanError> for AdapterError {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Sql(error) => error.into(),
+            PlanError::Lake(error) => error.into(),
+            PlanError::Missing(error, position) => Self { position, ..error.into() },
+        }
+    }
+}
+
+impl From<SqlError> for AdapterError {
+    fn from(error: SqlError) -> Self {
+        Self { code: "sql-plan", message: error.message, position: error.position, help: error.help }
+    }
+}
+
+impl From<datafusion::error::DataFusionError> for AdapterError {
+    fn from(error: datafusion::error::DataFusionError) -> Self {
+        LakeError::from(error).into()
+    }
+}
+
+impl From<arrow::error::ArrowError> for AdapterError {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        LakeError::from(error).into()
+    }
+}
+
+impl DataFusion {
+    /// Opens the warehouse of a target: `path` (a folder below `base`, or `s3://bucket/prefix`), `memory_limit`
+    /// (such as `4GB`), `settings` (the engine's own, by their dotted names), `aws_…`.
+    pub fn connect(database: &str, schema: &str, threads: usize, settings: &Map<String, Json>, base: &Path) -> Result<Self, AdapterError> {
+        let text = |key: &str| settings.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_string));
+        let storage_options: Vec<(String, String)> = settings
+            .iter()
+            .filter(|(key, _)| key.to_lowercase().starts_with("aws_"))
+            .filter_map(|(key, _)| Some((key.to_lowercase(), text(key)?)))
+            .collect();
+        let root = text("path").unwrap_or_else(|| DEFAULT_PATH.to_string());
+        let storage = Storage::open(&root, base, &storage_options)?;
+        let config = config(settings.get("settings"), threads)?;
+        let mut runtime = RuntimeEnvBuilder::new();
+        if let Some(limit) = text("memory_limit").or_else(|| text("memory_limit_bytes")) {
+            let bytes = byte_count(&limit).ok_or_else(|| invalid(format!("memory_limit: `{limit}` is not a size such as `4GB`")))?;
+            runtime = runtime.with_memory_pool(Arc::new(FairSpillPool::new(bytes)));
+        }
+        let runtime = runtime.build_arc()?;
+        if let Some(bucket) = storage.url.host_str().filter(|_| storage.local.is_none()) {
+            let url = url::Url::parse(&format!("s3://{bucket}/")).map_err(|error| invalid(error.to_string()))?;
+            runtime.register_object_store(&url, Arc::clone(&storage.store));
+        }
+        let context = SessionContext::new_with_config_rt(config, runtime);
+        sql::register_functions(&context);
+        let engine = Engine {
+            lake: Lake::new(storage),
+            base: context.state(),
+            database: database.to_string(),
+            schema: schema.to_string(),
+            storage_options,
+        };
+        Ok(Self { engine: Arc::new(engine) })
+    }
+
+    fn name(&self, relation: &Relation) -> TableName {
+        self.engine.name(relation.database.as_deref(), relation.schema.as_deref(), &relation.identifier)
+    }
+}
+
+fn invalid(message: String) -> AdapterError {
+    AdapterError { code: "settings-invalid", message, position: None, help: None }
+}
+
+/// The engine's configuration: ours, then the target's `settings:`.
+fn config(settings: Option<&Json>, threads: usize) -> Result<SessionConfig, AdapterError> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut config = SessionConfig::new().with_target_partitions(cores.max(1)).with_information_schema(false);
+    let options = config.options_mut();
+    options.execution.parquet.pushdown_filters = false;
+    // Small results are common, and each of `threads` models runs at once: partitions are for big ones.
+    options.execution.planning_concurrency = cores.min(threads.max(1)).max(1);
+    options.sql_parser.collect_spans = true;
+    if let Some(Json::Object(map)) = settings {
+        for (key, value) in map {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_string);
+            let key = if key.starts_with("datafusion.") { key.clone() } else { format!("datafusion.{key}") };
+            options.set(&key, &text).map_err(|error| invalid(format!("settings: {}", error.strip_backtrace())))?;
+        }
+    }
+    Ok(config)
+}
+
+/// `4GB`, `512 MB`, `2g`, `1073741824`: bytes, in powers of 1024.
+fn byte_count(text: &str) -> Option<usize> {
+    let text = text.trim().to_lowercase();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim();
+    let unit = text[digits.len()..].trim();
+    let power = match unit.trim_end_matches('b').trim_end_matches('i') {
+        "" => 0,
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        _ => return None,
+    };
+    let value: f64 = digits.parse().ok().filter(|value: &f64| *value > 0.0)?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be positive; a size beyond usize saturates")]
+    Some((value * 1024_f64.powi(power)) as usize)
+}
+
+/// The columns of a relation; external files are only read as far as their columns need.
+async fn relation_schema(engine: &Arc<Engine>, name: &TableName) -> Result<SchemaRef, LakeError> {
+    if let Some(Object::Table(table)) = engine.lake.resolve(name).await? {
+        return Ok(session::delta_provider(&table).await?.schema());
+    }
+    let scope = Scope::new(Arc::clone(engine));
+    let session = scope.session(&engine.schema, Vec::new());
+    let reference = datafusion::common::TableReference::partial(name.schema.as_str(), name.table.as_str());
+    match session.table_provider(reference).await {
+        Ok(provider) => Ok(provider.schema()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Runs a plan that only reads.
+async fn run(session: &SessionContext, plan: LogicalPlan, limit: Option<usize>) -> Result<Rows, AdapterError> {
+    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false).verify_plan(&plan)?;
+    let mut frame = session.execute_logical_plan(plan).await?;
+    if let Some(limit) = limit {
+        frame = frame.limit(0, Some(limit))?;
+    }
+    let schema: SchemaRef = Arc::new(arrow_schema(frame.schema()));
+    let batches = frame.collect().await?;
+    Ok(rows::rows(&schema, &batches)?)
+}
+
+fn arrow_schema(schema: &DFSchema) -> arrow::datatypes::Schema {
+    schema.as_arrow().clone()
+}
+
+#[async_trait]
+impl Adapter for DataFusion {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { late_bound_views: true, merge: true, add_column: true }
+    }
+
+    async fn query(&self, sql: &str, limit: Option<usize>) -> Result<Rows, AdapterError> {
+        let scope = Scope::new(Arc::clone(&self.engine));
+        let (session, plan) = scope.plan(sql).await?;
+        run(&session, plan, limit).await
+    }
+
+    async fn execute(&self, sql: &str) -> Result<Rows, AdapterError> {
+        statement::execute(&self.engine, sql).await
+    }
+
+    async fn apply(&self, operation: Operation) -> Result<Effect, AdapterError> {
+        statement::apply(&self.engine, operation).await
+    }
+
+    async fn relation_type(&self, relation: &Relation) -> Result<Option<RelationType>, AdapterError> {
+        Ok(match self.engine.lake.resolve(&self.name(relation)).await? {
+            None => None,
+            Some(Object::View(_)) => Some(RelationType::View),
+            Some(Object::External(_)) => Some(RelationType::External),
+            Some(Object::Table(_) | Object::Rejects { .. }) => Some(RelationType::Table),
+        })
+    }
+
+    async fn columns(&self, relation: &Relation) -> Result<Vec<ColumnType>, AdapterError> {
+        let name = self.name(relation);
+        if self.engine.lake.resolve(&name).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        Ok(rows::column_types(relation_schema(&self.engine, &name).await?.as_ref()))
+    }
+
+    async fn query_columns(&self, sql: &str) -> Result<Vec<ColumnType>, AdapterError> {
+        let scope = Scope::new(Arc::clone(&self.engine));
+        let (session, plan) = scope.plan(sql).await?;
+        // Types are final only after coercion.
+        let plan = session.state().optimize(&plan)?;
+        Ok(rows::column_types(&arrow_schema(plan.schema())))
+    }
+
+    async fn list_relations(&self, schema: &str) -> Result<Vec<(Relation, RelationType)>, AdapterError> {
+        let listed = self.engine.lake.list(schema).await?;
+        let relation = |(table, entry): (String, Option<Entry>)| {
+            let kind = match entry {
+                Some(Entry::View(_)) => RelationType::View,
+                Some(Entry::External(_)) => RelationType::External,
+                _ => RelationType::Table,
+            };
+            (Relation::new(Some(&self.engine.database), Some(schema), &table), kind)
+        };
+        Ok(listed.into_iter().map(relation).collect())
+    }
+
+    async fn list_schemas(&self) -> Result<Vec<String>, AdapterError> {
+        Ok(self.engine.lake.schemas().await?)
+    }
+
+    async fn rename(&self, from: &Relation, to: &Relation) -> Result<(), AdapterError> {
+        Ok(self.engine.lake.rename(&self.name(from), &self.name(to)).await?)
+    }
+
+    async fn stage_external(&self, table: &ExternalTable) -> Result<String, AdapterError> {
+        let definition = ExternalDefinition {
+            external: table.external.clone(),
+            columns: table.columns.iter().map(|column| (column.name.clone(), column.data_type.clone())).collect(),
+            base: table.base.clone(),
+        };
+        let name = self.name(&table.relation);
+        let staged = self.engine.lake.put_external(&name, definition, &self.engine.storage_options).await?;
+        Ok(format!("{name}: {}", staged.summary))
+    }
+
+    async fn catalog(&self, relations: &[Relation]) -> Result<Vec<CatalogEntry>, AdapterError> {
+        let mut entries = Vec::with_capacity(relations.len());
+        for relation in relations {
+            if let Some(kind) = self.relation_type(relation).await? {
+                entries.extend(statement::catalog_entry(&self.engine, relation, kind).await?);
+            }
+        }
+        Ok(entries)
+    }
+
+    async fn max_loaded_at(&self, sql: &str) -> Result<Option<DateTime<Utc>>, AdapterError> {
+        let rows = self.query(sql, Some(1)).await?;
+        match rows.rows.first().and_then(|row| row.first()) {
+            None | Some(Cell::Null) => Ok(None),
+            Some(cell) => instant(&cell.display()).map(Some).ok_or_else(|| AdapterError {
+                code: "freshness-type",
+                message: format!("`{}` is not a timestamp", cell.display()),
+                position: None,
+                help: Some("`loaded_at_field` must give a timestamp or a date; cast it if it is text".into()),
+            }),
+        }
+    }
+}
+
+/// A timestamp or date as shown; without a zone it is UTC.
+fn instant(text: &str) -> Option<DateTime<Utc>> {
+    if let Ok(at) = DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%:z").or_else(|_| DateTime::parse_from_rfc3339(text)) {
+        return Some(at.with_timezone(&Utc));
+    }
+    let local = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"].iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+    let day = || chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
+    Some(local.or_else(day)?.and_utc())
+}

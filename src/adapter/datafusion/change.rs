@@ -1,0 +1,318 @@
+//! Changes to rows that are there already: update, delete, merge, delete and insert.
+//!
+//! Delta files are never changed. A query finds the files that hold a row to change, another gives the rows that take
+//! their place, and one commit exchanges the files. If another writer committed meanwhile, the work is done again on what
+//! it left.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlanProperties, execute_stream, execute_stream_partitioned};
+use datafusion::prelude::SessionContext;
+use deltalake::DeltaTable;
+use deltalake::kernel::{Add, LogicalFileView};
+use futures::StreamExt;
+
+use super::files::ParquetFiles;
+use super::session::{Engine, Scope, delta_provider, partitioned_file, store_url};
+use crate::adapter::AdapterError;
+use crate::lake::{Change, Folder, LakeError, Object, TableName, cast_batch, partition_columns, storable, write_streams};
+use crate::name::quote_identifier;
+use super::command::{MergeClause, MergeThen, MergeWhen};
+
+/// New rows up to this size are held in memory; more go to scratch files.
+const MEMORY_BYTES: usize = 64 << 20;
+/// How often a change is done again because another writer was faster.
+const MOST_ATTEMPTS: usize = 20;
+/// The column that tells a row's file.
+const FILE: &str = "__file";
+
+/// A change in SQL. Queries see `__old` (the table, with `__file`), `__touched` (the rows of the files to replace) and
+/// what is `given`.
+pub struct Recipe {
+    pub given: HashMap<String, Arc<dyn TableProvider>>,
+    /// Gives `__file, n`: the files to replace and how many of their rows change; absent: all files.
+    pub touch: Option<String>,
+    /// Gives a row if the change must not be made.
+    pub refuse: Option<Refusal>,
+    /// All rows that stand in the replaced files' place, columns in the table's order.
+    pub rows: String,
+}
+
+/// A query that finds what is wrong, and the error it then is.
+pub struct Refusal {
+    pub query: String,
+    pub error: LakeError,
+}
+
+/// What a change did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Changed {
+    /// Rows found by `touch`.
+    pub touched: u64,
+}
+
+/// The table of this name, or an error that says what is there instead.
+pub async fn table(engine: &Engine, name: &TableName) -> Result<DeltaTable, LakeError> {
+    match engine.lake.resolve(name).await? {
+        Some(Object::Table(table)) => Ok(table),
+        Some(Object::View(_)) => Err(LakeError::new("not-a-table", format!("{name} is a view: its rows cannot be changed"))),
+        Some(_) => Err(LakeError::new("not-a-table", format!("{name} is an external table: its rows cannot be changed"))),
+        None => Err(LakeError::new("relation-missing", format!("relation {name} does not exist"))),
+    }
+}
+
+/// A table's columns as they are written.
+pub fn table_schema(table: &DeltaTable) -> Result<SchemaRef, LakeError> {
+    storable(table.snapshot()?.snapshot().arrow_schema().as_ref())
+}
+
+/// Streams of a plan's result, one a partition.
+pub async fn streams(session: &SessionContext, plan: &LogicalPlan) -> Result<(SchemaRef, Vec<SendableRecordBatchStream>), AdapterError> {
+    let physical = session.state().create_physical_plan(plan).await?;
+    debug_assert!(physical.output_partitioning().partition_count() > 0);
+    let schema = physical.schema();
+    Ok((schema, execute_stream_partitioned(physical, session.task_ctx())?))
+}
+
+/// Makes a change, again if need be, until it is committed on the version it was worked out on.
+pub async fn change(engine: &Arc<Engine>, name: &TableName, recipe: &Recipe) -> Result<Changed, AdapterError> {
+    let _guard = engine.lake.lock(name).await;
+    let folder = engine.lake.storage().folder(name)?;
+    for _ in 0..MOST_ATTEMPTS {
+        if let Some(changed) = attempt(engine, name, &folder, recipe).await? {
+            return Ok(changed);
+        }
+    }
+    Err(LakeError::new("table-contended", format!("other writers keep changing {name}")).help("run again when they are done").into())
+}
+
+async fn attempt(engine: &Arc<Engine>, name: &TableName, folder: &Folder, recipe: &Recipe) -> Result<Option<Changed>, AdapterError> {
+    let table = table(engine, name).await?;
+    let files: Vec<LogicalFileView> = table.snapshot().map_err(LakeError::from)?.log_data().iter().collect();
+    let mut given = recipe.given.clone();
+    let with_file = table.table_provider().with_file_column(FILE).await?;
+    given.insert("__old".into(), with_file);
+    let (touched, count) = match &recipe.touch {
+        None => (files, 0),
+        Some(query) => touched(engine, &given, query, files).await?,
+    };
+    given.insert("__touched".into(), touched_provider(&table, &touched).await?);
+    let scope = Scope::with(Arc::clone(engine), given);
+    if let Some(refusal) = &recipe.refuse {
+        let (session, plan) = scope.plan(&refusal.query).await?;
+        let found = session.execute_logical_plan(plan).await?.limit(0, Some(1))?.collect().await?;
+        if let Some(row) = found.iter().find(|batch| batch.num_rows() > 0) {
+            let mut error = refusal.error.clone();
+            error.message = format!("{}: {}", error.message, shown(row)?);
+            return Err(error.into());
+        }
+    }
+    let schema = table_schema(&table)?;
+    let (session, plan) = scope.plan(&recipe.rows).await?;
+    let (_, streams) = streams(&session, &plan).await?;
+    let metadata = partition_columns(table.snapshot().map_err(LakeError::from)?.metadata());
+    let written = write_streams(folder.log().object_store(None), &schema, &metadata, streams).await?;
+    let removed: Vec<_> = touched.iter().map(|file| file.remove_action(true)).collect();
+    let changed = Changed { touched: count };
+    if removed.is_empty() && written.files.is_empty() {
+        return Ok(Some(changed));
+    }
+    let added = written.files;
+    Ok(engine.lake.exchange(folder, Change { base: table, removed, added }).await?.then_some(changed))
+}
+
+/// A row's values, for a message.
+fn shown(batch: &RecordBatch) -> Result<String, AdapterError> {
+    let schema = batch.schema();
+    let values = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
+        Ok(format!("{} = {}", field.name(), arrow::util::display::array_value_to_string(column, 0)?))
+    });
+    Ok(values.collect::<Result<Vec<_>, AdapterError>>()?.join(", "))
+}
+
+/// The files that `query` names, and the sum of its counts.
+async fn touched(
+    engine: &Arc<Engine>,
+    given: &HashMap<String, Arc<dyn TableProvider>>,
+    query: &str,
+    files: Vec<LogicalFileView>,
+) -> Result<(Vec<LogicalFileView>, u64), AdapterError> {
+    let scope = Scope::with(Arc::clone(engine), given.clone());
+    let (session, plan) = scope.plan(query).await?;
+    let mut names = HashSet::new();
+    let mut count = 0;
+    for batch in session.execute_logical_plan(plan).await?.collect().await? {
+        let paths = cast(batch.column(0), &DataType::Utf8)?;
+        names.extend(paths.as_string::<i32>().iter().flatten().map(file_name));
+        let counts = cast(batch.column(1), &DataType::Int64)?;
+        count += counts.as_primitive::<Int64Type>().iter().flatten().map(i64::unsigned_abs).sum::<u64>();
+    }
+    // Names of data files are unique by their ids; should two be equal, replacing both is right too.
+    Ok((files.into_iter().filter(|file| names.contains(&file_name(&file.path()))).collect(), count))
+}
+
+fn file_name(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or(path).to_string()
+}
+
+async fn touched_provider(table: &DeltaTable, touched: &[LogicalFileView]) -> Result<Arc<dyn TableProvider>, LakeError> {
+    if touched.is_empty() {
+        return Ok(Arc::new(EmptyTable::new(delta_provider(table).await?.schema())));
+    }
+    // By their log paths; the rest of an action is looked up in the snapshot.
+    let adds = touched.iter().map(|file| Add { path: file.path().into_owned(), ..Add::default() });
+    Ok(table.table_provider().with_adds(adds).await?)
+}
+
+/// A query's rows, computed once.
+pub struct Rows {
+    pub provider: Arc<dyn TableProvider>,
+    pub count: u64,
+    scratch: Option<Folder>,
+}
+
+impl Rows {
+    /// Computes a plan's rows in the columns of `schema`, taken by position.
+    pub async fn of(engine: &Engine, session: &SessionContext, plan: &LogicalPlan, schema: &SchemaRef) -> Result<Self, AdapterError> {
+        let physical = session.state().create_physical_plan(plan).await?;
+        let mut stream = execute_stream(physical, session.task_ctx())?;
+        let (mut batches, mut bytes) = (Vec::new(), 0);
+        while let Some(batch) = stream.next().await {
+            let batch = cast_batch(&batch?, schema)?;
+            bytes += batch.get_array_memory_size();
+            batches.push(batch);
+            if bytes > MEMORY_BYTES {
+                return Self::spilled(engine, schema, batches, stream).await;
+            }
+        }
+        let count = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        let provider = Arc::new(MemTable::try_new(Arc::clone(schema), vec![batches])?);
+        Ok(Self { provider, count, scratch: None })
+    }
+
+    async fn spilled(
+        engine: &Engine,
+        schema: &SchemaRef,
+        batches: Vec<RecordBatch>,
+        rest: SendableRecordBatchStream,
+    ) -> Result<Self, AdapterError> {
+        let folder = engine.lake.scratch()?;
+        let target = Arc::clone(schema);
+        let rest = rest.map(move |batch| Ok(cast_batch(&batch?, &target)?));
+        let all = futures::stream::iter(batches.into_iter().map(Ok)).chain(rest);
+        let stream: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(schema), all));
+        let written = write_streams(folder.log().object_store(None), schema, &[], vec![stream]).await?;
+        let files = written
+            .files
+            .iter()
+            .map(|file| partitioned_file(folder.path.clone().join(file.path.as_str()), file.size.unsigned_abs(), file.modification_time))
+            .collect();
+        let provider = ParquetFiles {
+            store: store_url(&engine.lake.storage().url)?,
+            file_schema: Arc::clone(schema),
+            partitions: Vec::new(),
+            files,
+            rows: usize::try_from(written.rows).ok(),
+        };
+        Ok(Self { provider: Arc::new(provider), count: written.rows, scratch: Some(folder) })
+    }
+
+    /// Frees what was kept outside memory.
+    pub async fn discard(self, engine: &Engine) -> Result<(), LakeError> {
+        match &self.scratch {
+            Some(folder) => engine.lake.remove_scratch(folder).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// `"a", "b"`, each after `qualifier`.
+pub fn column_list(schema: &SchemaRef, qualifier: &str) -> String {
+    let column = |field: &Arc<arrow::datatypes::Field>| format!("{qualifier}{}", quote_identifier(field.name()));
+    schema.fields().iter().map(column).collect::<Vec<_>>().join(", ")
+}
+
+/// A merge as a recipe: a full join of the touched rows with the source, an action chosen for each pair.
+pub fn merge(schema: &SchemaRef, target: &str, source: &str, on: &str, clauses: &[MergeClause]) -> Result<Recipe, LakeError> {
+    let conditions: Vec<String> = clauses.iter().map(|clause| condition(clause, target, source)).collect();
+    let mut columns = Vec::new();
+    for field in schema.fields() {
+        let mut case = String::new();
+        for (clause, condition) in clauses.iter().zip(&conditions) {
+            if let Some(value) = value(clause, field.name(), schema)? {
+                case.push_str(&format!(" when {condition} then {value}"));
+            }
+        }
+        let name = quote_identifier(field.name());
+        let kept = format!("{target}.{name}");
+        columns.push(if case.is_empty() { format!("{kept} as {name}") } else { format!("case{case} else {kept} end as {name}") });
+    }
+    let stays: String = clauses
+        .iter()
+        .zip(&conditions)
+        .map(|(clause, condition)| format!(" when {condition} then {}", clause.action != MergeThen::Delete))
+        .collect();
+    let kept = format!("{target}.__is_old is not null");
+    let stays = if stays.is_empty() { kept } else { format!("case{stays} else {kept} end") };
+    let rows = format!(
+        "select {} from (select *, true as __is_old from __touched) as {target} \
+         full join (select *, true as __is_new from __new) as {source} on ({on}) where {stays}",
+        columns.join(", ")
+    );
+    let whole = clauses.iter().any(|clause| clause.when == MergeWhen::NotMatchedBySource);
+    let touch = format!("select {target}.{FILE}, count(*) from __old as {target} join __new as {source} on ({on}) group by {target}.{FILE}");
+    Ok(Recipe { given: HashMap::new(), touch: (!whole).then_some(touch), refuse: None, rows })
+}
+
+/// A query that gives a row of the table that more than one source row matches.
+pub fn matched_twice(target: &str, source: &str, on: &str, shown: &str) -> String {
+    format!(
+        "select {shown} from (select *, row_number() over () as __row from __touched) as {target} \
+         join __new as {source} on ({on}) group by {target}.__row having count(*) > 1 limit 1"
+    )
+}
+
+fn condition(clause: &MergeClause, target: &str, source: &str) -> String {
+    let state = match clause.when {
+        MergeWhen::Matched => format!("{target}.__is_old is not null and {source}.__is_new is not null"),
+        MergeWhen::NotMatchedByTarget => format!("{target}.__is_old is null"),
+        MergeWhen::NotMatchedBySource => format!("{source}.__is_new is null"),
+    };
+    match &clause.predicate {
+        Some(predicate) => format!("({state} and ({predicate}))"),
+        None => format!("({state})"),
+    }
+}
+
+/// What a clause sets a column to; `None` where the row's own value stays.
+fn value(clause: &MergeClause, column: &str, schema: &SchemaRef) -> Result<Option<String>, LakeError> {
+    match &clause.action {
+        MergeThen::Delete => Ok(None),
+        MergeThen::Update(assignments) => {
+            let found = assignments.iter().find(|(name, _)| name.eq_ignore_ascii_case(column));
+            Ok(found.map(|(_, value)| format!("({value})")))
+        }
+        MergeThen::Insert { columns, values } => {
+            let count = if columns.is_empty() { schema.fields().len() } else { columns.len() };
+            if values.len() != count {
+                let message = format!("the insert names {count} columns and gives {} values", values.len());
+                return Err(LakeError::new("sql-plan", message));
+            }
+            let index = if columns.is_empty() {
+                schema.index_of(column).ok()
+            } else {
+                columns.iter().position(|name| name.eq_ignore_ascii_case(column))
+            };
+            Ok(Some(index.map_or_else(|| "null".to_string(), |index| format!("({})", values[index]))))
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! Delta tables: opening them fresh, and the three commits there are — replace everything, append, exchange files.
+//!
+//! Data files are written first and mean nothing until one log entry names them; the entry is put only if its version is
+//! free. So each change is one atomic step, and a reader holds the old or the new state.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use chrono::{DateTime, Utc};
+use deltalake::DeltaTable;
+use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake::kernel::transaction::{CommitData, PROTOCOL, TransactionError};
+use deltalake::kernel::{Action, Add, Metadata, MetadataExt, Protocol, Remove, StructType, new_metadata};
+use deltalake::logstore::{CommitOrBytes, LogStoreRef};
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStoreExt as _};
+use parking::Locks;
+use uuid::Uuid;
+
+use super::storage::{Folder, PRIVATE};
+use super::types::has_local_timestamps;
+use super::{LakeError, LakeResult, Storage, TableName};
+
+/// A checkpoint is written each time the log has grown by so many entries.
+const CHECKPOINT_EVERY: u64 = 10;
+/// How often a lost race for a version is run again before giving up.
+const MOST_ATTEMPTS: usize = 50;
+/// A log entry younger than this may belong to a table dropped and made anew under the same name while it was loaded.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// What a table says about itself beside its columns.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableNotes {
+    pub description: Option<String>,
+    pub column_descriptions: Vec<(String, String)>,
+}
+
+/// Files that leave a table and files that enter it, decided on one version of it.
+#[derive(Debug)]
+pub struct Change {
+    pub base: DeltaTable,
+    pub removed: Vec<Remove>,
+    pub added: Vec<Add>,
+}
+
+/// A table as loaded, and the log entry that proves it is still the newest.
+struct Known {
+    table: DeltaTable,
+    entry: ObjectMeta,
+}
+
+/// The warehouse: a handle cheap to share, safe to use from many tasks and beside other processes.
+pub struct Lake {
+    pub(super) storage: Storage,
+    known: std::sync::Mutex<HashMap<Path, Known>>,
+    locks: Locks,
+}
+
+impl std::fmt::Debug for Lake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lake").field("root", &self.storage.url.as_str()).finish()
+    }
+}
+
+impl Lake {
+    pub fn new(storage: Storage) -> Self {
+        Self { storage, known: std::sync::Mutex::default(), locks: Locks::default() }
+    }
+
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// Holds others of this process off a relation; other processes are held off by the commits themselves.
+    pub async fn lock(&self, name: &TableName) -> tokio::sync::OwnedMutexGuard<()> {
+        self.locks.take(name).await
+    }
+
+    /// A folder that nobody uses yet, for what is about to be deleted.
+    pub(super) fn trash(&self) -> LakeResult<Folder> {
+        self.storage.folder_at(&[PRIVATE, "trash", &Uuid::new_v4().to_string()])
+    }
+
+    /// A folder for a table that lives no longer than its maker.
+    pub fn scratch(&self) -> LakeResult<Folder> {
+        self.storage.folder_at(&[PRIVATE, "scratch", &Uuid::new_v4().to_string()])
+    }
+
+    /// Removes a scratch folder.
+    pub async fn remove_scratch(&self, folder: &Folder) -> LakeResult<()> {
+        self.known().remove(&folder.path);
+        folder.remove(&self.trash()?).await
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<Path, Known>> {
+        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(super) fn forget(&self, name: &TableName) -> LakeResult<()> {
+        self.known().remove(&self.storage.folder(name)?.path);
+        Ok(())
+    }
+
+    /// The newest state of a table, by its name; `None` if its folder holds no Delta log.
+    pub async fn open(&self, name: &TableName) -> LakeResult<Option<DeltaTable>> {
+        self.open_folder(&self.storage.folder(name)?).await
+    }
+
+    /// The newest state of the table in a folder.
+    ///
+    /// A table known already costs two looks at the log: is the entry we know the same file, and is there no next one.
+    pub async fn open_folder(&self, folder: &Folder) -> LakeResult<Option<DeltaTable>> {
+        let known = self.known().get(&folder.path).map(|known| (known.table.clone(), known.entry.clone()));
+        if let Some((mut table, entry)) = known
+            && self.head(folder, table.version().unwrap_or_default()).await?.as_ref() == Some(&entry)
+        {
+            let started = Utc::now();
+            if self.head(folder, table.version().unwrap_or_default() + 1).await?.is_none() {
+                return Ok(Some(table));
+            }
+            table.update_state().await?;
+            self.remember(folder, &table, started).await?;
+            return Ok(Some(table));
+        }
+        let started = Utc::now();
+        let log = folder.log();
+        if !log.is_delta_table_location().await? {
+            return Ok(None);
+        }
+        let mut table = DeltaTable::new(log);
+        if let Err(error) = table.load().await {
+            // Dropped between the look and the load.
+            return if folder.log().is_delta_table_location().await? { Err(error.into()) } else { Ok(None) };
+        }
+        self.remember(folder, &table, started).await?;
+        Ok(Some(table))
+    }
+
+    /// Keeps a loaded table if its newest log entry surely is the one that was loaded.
+    async fn remember(&self, folder: &Folder, table: &DeltaTable, started: DateTime<Utc>) -> LakeResult<()> {
+        let version = table.version().unwrap_or_default();
+        let Some(entry) = self.head(folder, version).await? else { return Ok(()) };
+        let settled = entry.last_modified + SETTLED < started;
+        if settled || (version == 0 && self.first_entry_names(folder, table).await?) {
+            self.known().insert(folder.path.clone(), Known { table: table.clone(), entry });
+        }
+        Ok(())
+    }
+
+    async fn first_entry_names(&self, folder: &Folder, table: &DeltaTable) -> LakeResult<bool> {
+        let content = self.storage.get(&log_entry(folder, 0)).await?.unwrap_or_default();
+        let id = table.snapshot()?.metadata().id().to_string();
+        Ok(String::from_utf8_lossy(&content).contains(&id))
+    }
+
+    async fn head(&self, folder: &Folder, version: u64) -> LakeResult<Option<ObjectMeta>> {
+        match self.storage.store.head(&log_entry(folder, version)).await {
+            Ok(found) => Ok(Some(found)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes `added` the whole content of a table, in one commit: creates it, or replaces content and columns and keeps
+    /// the history. `schema` must be [`storable`](super::storable). False if a base is given and is no longer the newest.
+    pub async fn replace(&self, folder: &Folder, schema: &SchemaRef, partition_by: &[String], written: Replacement<'_>) -> LakeResult<bool> {
+        let kernel_schema = kernel_schema(schema, &written.notes.column_descriptions)?;
+        let log = folder.log();
+        for _ in 0..MOST_ATTEMPTS {
+            let current = self.open_folder(folder).await?;
+            if written.base.is_some_and(|base| current.as_ref().and_then(DeltaTable::version) != Some(base)) {
+                return Ok(false);
+            }
+            let mut metadata = new_metadata(&kernel_schema, partition_by, [("delta.enableExpiredLogCleanup", "true")])?;
+            if let Some(description) = &written.notes.description {
+                metadata = metadata.with_description(description.clone())?;
+            }
+            let mut actions = Vec::new();
+            if let Some(table) = &current {
+                let state = table.snapshot()?;
+                metadata = metadata.with_table_id(state.metadata().id().to_string())?;
+                actions.extend(upgraded_protocol(state.protocol(), schema)?.map(Action::Protocol));
+                actions.extend(state.log_data().iter().map(|file| Action::Remove(file.remove_action(true))));
+            } else {
+                actions.push(Action::Protocol(new_protocol(schema)?));
+            }
+            actions.push(Action::Metadata(metadata));
+            actions.extend(written.added.iter().cloned().map(Action::Add));
+            let version = current.as_ref().and_then(DeltaTable::version).map_or(0, |version| version + 1);
+            let operation = DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by: None, predicate: None };
+            if self.commit(&log, version, actions, operation).await? {
+                return Ok(true);
+            }
+        }
+        Err(contended(folder))
+    }
+
+    /// Adds files to a table, whatever others commit meanwhile, as long as its columns stay.
+    pub async fn append(&self, folder: &Folder, base: &DeltaTable, added: &[Add]) -> LakeResult<()> {
+        let log = folder.log();
+        for _ in 0..MOST_ATTEMPTS {
+            let current = self.open_folder(folder).await?.ok_or_else(|| contended(folder))?;
+            if current.snapshot()?.metadata() != base.snapshot()?.metadata() {
+                return Err(contended(folder));
+            }
+            let actions = added.iter().cloned().map(Action::Add).collect();
+            let version = current.version().unwrap_or_default() + 1;
+            let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+            if self.commit(&log, version, actions, operation).await? {
+                return Ok(());
+            }
+        }
+        Err(contended(folder))
+    }
+
+    /// Exchanges files of exactly the version that was read; false if somebody committed since, and nothing was done.
+    pub async fn exchange(&self, folder: &Folder, change: Change) -> LakeResult<bool> {
+        let version = change.base.version().unwrap_or_default() + 1;
+        PROTOCOL.can_write_to(change.base.snapshot()?.snapshot()).map_err(|error| LakeError::new("delta", error.to_string()))?;
+        let removed = change.removed.into_iter().map(Action::Remove);
+        let actions: Vec<Action> = removed.chain(change.added.into_iter().map(Action::Add)).collect();
+        let operation = DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by: None, predicate: None };
+        self.commit(&folder.log(), version, actions, operation).await
+    }
+
+    /// Changes a table's columns without touching its rows: `schema` adds nullable columns at the end.
+    pub async fn alter(&self, folder: &Folder, base: &DeltaTable, schema: &SchemaRef, notes: &TableNotes) -> LakeResult<bool> {
+        let state = base.snapshot()?;
+        let kernel_schema = kernel_schema(schema, &notes.column_descriptions)?;
+        let mut metadata = state.metadata().clone().with_schema(&kernel_schema)?;
+        if let Some(description) = &notes.description {
+            metadata = metadata.with_description(description.clone())?;
+        }
+        let mut actions = vec![Action::Metadata(metadata)];
+        actions.extend(upgraded_protocol(state.protocol(), schema)?.map(Action::Protocol));
+        let operation = DeltaOperation::AddColumn { fields: Vec::new() };
+        self.commit(&folder.log(), base.version().unwrap_or_default() + 1, actions, operation).await
+    }
+
+    /// Puts one log entry if its version is free; false if it is taken.
+    async fn commit(&self, log: &LogStoreRef, version: u64, actions: Vec<Action>, operation: DeltaOperation) -> LakeResult<bool> {
+        let id = Uuid::new_v4();
+        let engine = HashMap::from([
+            ("engineInfo".to_string(), serde_json::json!(concat!("headwater/", env!("CARGO_PKG_VERSION")))),
+            ("txnId".to_string(), serde_json::json!(id.to_string())),
+        ]);
+        let entry = CommitData::new(actions, operation, engine, Vec::new()).get_bytes().map_err(transaction)?;
+        match log.write_commit_entry(version, CommitOrBytes::LogBytes(entry.clone()), id).await {
+            Ok(()) => {}
+            Err(TransactionError::VersionAlreadyExists(_)) => {
+                // An object store may have taken an attempt of ours whose answer was lost.
+                if log.read_commit_entry(version).await?.is_none_or(|found| found != entry) {
+                    return Ok(false);
+                }
+            }
+            Err(error) => return Err(transaction(error)),
+        }
+        if (version + 1).is_multiple_of(CHECKPOINT_EVERY) {
+            checkpoint(log.clone(), version).await;
+        }
+        Ok(true)
+    }
+
+    /// A table's description and column comments.
+    pub fn notes(table: &DeltaTable) -> LakeResult<TableNotes> {
+        let state = table.snapshot()?;
+        let comment = |field: &deltalake::kernel::StructField| {
+            let comment = field.metadata().get("comment")?;
+            Some((field.name().to_string(), comment.to_string()))
+        };
+        Ok(TableNotes {
+            description: state.metadata().description().map(str::to_string),
+            column_descriptions: state.schema().fields().filter_map(comment).collect(),
+        })
+    }
+}
+
+/// What [`Lake::replace`] puts in place.
+#[derive(Clone, Copy, Debug)]
+pub struct Replacement<'a> {
+    pub added: &'a [Add],
+    pub notes: &'a TableNotes,
+    /// The version the rows were made from, if they must replace just that one.
+    pub base: Option<u64>,
+}
+
+/// A checkpoint only makes reading faster: that one could not be written is no failure of the commit before it.
+async fn checkpoint(log: LogStoreRef, version: u64) {
+    let mut table = DeltaTable::new(log);
+    if table.load_version(version).await.is_ok() {
+        let _ = deltalake::checkpoints::create_checkpoint(&table, None).await;
+    }
+}
+
+fn log_entry(folder: &Folder, version: u64) -> Path {
+    folder.path.clone().join("_delta_log").join(format!("{version:020}.json"))
+}
+
+fn transaction(error: TransactionError) -> LakeError {
+    LakeError::new("delta", error.to_string())
+}
+
+fn contended(folder: &Folder) -> LakeError {
+    LakeError::new("table-contended", format!("other writers keep changing the table in {}", folder.url))
+        .help("run again when they are done")
+}
+
+fn kernel_schema(schema: &Schema, comments: &[(String, String)]) -> LakeResult<StructType> {
+    let fields: Vec<Field> = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            let comment = comments.iter().find(|(name, _)| name == field.name());
+            let metadata = comment.map(|(_, text)| ("comment".to_string(), text.clone())).into_iter().collect();
+            field.as_ref().clone().with_metadata(metadata)
+        })
+        .collect();
+    let schema = Schema::new(fields);
+    (&schema).try_into_kernel().map_err(|error: arrow::error::ArrowError| error.into())
+}
+
+/// Timestamps without a zone need a named feature; everything else we write is in the oldest protocol.
+fn new_protocol(schema: &Schema) -> LakeResult<Protocol> {
+    let protocol = if has_local_timestamps(schema) {
+        serde_json::json!({
+            "minReaderVersion": 3, "minWriterVersion": 7,
+            "readerFeatures": ["timestampNtz"], "writerFeatures": ["timestampNtz"],
+        })
+    } else {
+        serde_json::json!({"minReaderVersion": 1, "minWriterVersion": 2})
+    };
+    serde_json::from_value(protocol).map_err(|error| LakeError::new("delta", error.to_string()))
+}
+
+/// The protocol that `schema` needs beyond what the table has, if any.
+fn upgraded_protocol(current: &Protocol, schema: &Schema) -> LakeResult<Option<Protocol>> {
+    if !has_local_timestamps(schema) {
+        return Ok(None);
+    }
+    let broken = |error: serde_json::Error| LakeError::new("delta", error.to_string());
+    let mut protocol = serde_json::to_value(current).map_err(broken)?;
+    let has = |key: &str, protocol: &serde_json::Value| {
+        protocol[key].as_array().is_some_and(|features| features.iter().any(|feature| feature == "timestampNtz"))
+    };
+    if has("readerFeatures", &protocol) && has("writerFeatures", &protocol) {
+        return Ok(None);
+    }
+    for (key, version, least) in [("readerFeatures", "minReaderVersion", 3), ("writerFeatures", "minWriterVersion", 7)] {
+        let mut features = protocol[key].as_array().cloned().unwrap_or_default();
+        if !features.iter().any(|feature| feature == "timestampNtz") {
+            features.push("timestampNtz".into());
+        }
+        protocol[key] = features.into();
+        protocol[version] = least.into();
+    }
+    serde_json::from_value(protocol).map(Some).map_err(broken)
+}
+
+/// The metadata's parts that a table's readers see.
+pub fn partition_columns(metadata: &Metadata) -> Vec<String> {
+    metadata.partition_columns().iter().map(ToString::to_string).collect()
+}
+
+mod parking {
+    //! One mutex a relation, made when first needed.
+
+    use std::collections::HashMap;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use super::TableName;
+
+    #[derive(Default)]
+    pub struct Locks(Mutex<HashMap<TableName, Arc<tokio::sync::Mutex<()>>>>);
+
+    impl Locks {
+        pub async fn take(&self, name: &TableName) -> tokio::sync::OwnedMutexGuard<()> {
+            let lock = {
+                let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                Arc::clone(locks.entry(name.clone()).or_default())
+            };
+            lock.lock_owned().await
+        }
+    }
+}
