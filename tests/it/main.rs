@@ -1,11 +1,13 @@
+//! Tests that link the library: one module an area.
+
+#![allow(clippy::unwrap_used)]
+
 mod architecture;
 mod docs;
 mod execute;
 mod generate;
 mod graph;
+mod jinja;
 mod project;
 mod project_yaml;
 mod sql;
-mod sql;
-
-mod jinja;
