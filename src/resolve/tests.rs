@@ -248,12 +248,15 @@ impl Resolver<'_> {
         let mut capture = self.capture_arguments(&definition.args, scope, node)?;
         let kwargs = self.argument_values(&definition.args, target);
         let scope = ParseScope::new(self.shared.clone(), names::identity(node))
+            .seen_from(macro_id.as_str().split('.').nth(1).unwrap_or(&node.package_name))
             .with("_dbt_generic_test_kwargs", value_of(&Json::Object(kwargs)));
         let text = TemplateText { name: node.unique_id.to_string(), source: node.raw_code.clone(), location: node.location.clone() };
         let body = capture_text(&text, self.jinja, scope)?;
         capture.refs.extend(body.refs);
         capture.sources.extend(body.sources);
-        capture.macros.extend(body.macros);
+        // dbt counts the test macro as the node's package sees it, also where another one is named by its package.
+        let test_macro = format!(".test_{}", definition.name);
+        capture.macros.extend(body.macros.into_iter().filter(|id| !id.as_str().ends_with(&test_macro)));
         capture.config = body.config;
         capture.unrendered_config = body.unrendered_config;
         Ok(capture)
@@ -299,8 +302,8 @@ impl Resolver<'_> {
 
     fn test_macro(&self, definition: &Definition, target: &Target, location: &Location) -> Outcome<UniqueId> {
         let name = format!("test_{}", definition.name);
-        let package = definition.namespace.as_deref().unwrap_or(&target.package.name);
-        if let Some(id) = self.macros.find(package, &name) {
+        let named = definition.namespace.as_deref().is_none_or(|package| self.macros.find(package, &name).is_some());
+        if let Some(id) = self.macros.find(&target.package.name, &name).filter(|_| named) {
             return Ok(id.clone());
         }
         Diagnostic::error("test-not-found", format!("there is no generic test `{}`", definition.name))
