@@ -105,8 +105,7 @@ impl Resolver<'_> {
             root_path: (parsed.resource_type == ResourceType::Seed).then(|| package.root.to_string_lossy().into_owned()),
             ..blank(parsed.unique_id, parsed.resource_type, parsed.location)
         };
-        self.set_config_of_file(&mut node, capture)
-            .map(|calls| (node, calls))
+        self.set_config_of_file(&mut node, capture).map(|calls| (node, calls))
     }
 
     /// Sets config and captures. A statically read model's hooks come before its own references, a rendered one's after.
@@ -144,13 +143,8 @@ impl Resolver<'_> {
         let rendered_patch = python_default.as_ref().or(patch.as_ref().map(|patch| patch.config));
         let package = node.package_name.clone();
         let fqn = node.fqn.clone();
-        let mut sources = ConfigSources {
-            kind: node.resource_type,
-            package: &package,
-            fqn: &fqn,
-            patch: rendered_patch,
-            calls: &calls.config,
-        };
+        let mut sources =
+            ConfigSources { kind: node.resource_type, package: &package, fqn: &fqn, patch: rendered_patch, calls: &calls.config };
         node.config = over_earlier(std::mem::take(&mut node.config), config::build(self.project, &sources));
         let merged_patch = patch.as_ref().map(|patch| deep_merge(rendered_patch.unwrap_or(patch.config), patch.written));
         sources.patch = merged_patch.as_ref().or(rendered_patch);
@@ -176,7 +170,11 @@ impl Resolver<'_> {
             };
             for sql in hooks.iter().filter(|sql| needs_render(sql)) {
                 let scope = ParseScope::new(self.shared.clone(), names::identity(node));
-                let text = TemplateText { name: format!("{key} of {}", node.unique_id), source: sql.clone(), location: node.location.clone() };
+                let text = TemplateText {
+                    name: format!("{key} of {}", node.unique_id),
+                    source: sql.clone(),
+                    location: node.location.clone(),
+                };
                 let capture = capture_text(&text, self.jinja, scope)?;
                 add_references(node, capture.refs, capture.sources, capture.macros);
             }
