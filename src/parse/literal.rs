@@ -92,7 +92,11 @@ fn literal(tokens: &[Token<'_>]) -> Option<Json> {
         [Token::Ident("false" | "False")] => Some(Json::Bool(false)),
         [Token::Ident("none" | "None")] => Some(Json::Null),
         [Token::BracketOpen, inner @ .., Token::BracketClose] | [Token::ParenOpen, inner @ .., Token::ParenClose] => {
-            split(inner, |token| matches!(token, Token::Comma)).into_iter().map(literal).collect::<Option<Vec<_>>>().map(Json::Array)
+            split(inner, |token| matches!(token, Token::Comma))
+                .into_iter()
+                .map(literal)
+                .collect::<Option<Vec<_>>>()
+                .map(Json::Array)
         }
         [Token::BraceOpen, inner @ .., Token::BraceClose] => {
             let mut map = JsonMap::new();

@@ -262,7 +262,8 @@ fn doc_text(
         raw_code: String::new(),
         relation: Relation::new(None, None, &block.name),
     };
-    let text = TemplateText { name: block.name.clone(), source: block.contents.clone(), location: block.contents_location.clone() };
+    let text =
+        TemplateText { name: block.name.clone(), source: block.contents.clone(), location: block.contents_location.clone() };
     let rendered = jinja.render(&text, Arc::new(ParseScope::new(project.clone(), identity)));
     super::keep(rendered, diagnostics).unwrap_or_else(|| block.contents.clone()).trim().to_string()
 }

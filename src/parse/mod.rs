@@ -26,15 +26,15 @@ mod template;
 mod unrendered;
 mod vars;
 
-pub use files::{Loaded, LoadedFile, read_all};
 pub(crate) use files::hex;
-pub(crate) use macros::{built_in, seconds};
+pub use files::{Loaded, LoadedFile, read_all};
+pub use literal::{LiteralCall, literal_call};
 pub use macros::{MacroLookup, collect_docs, collect_macros, macro_sources};
-pub(crate) use template::is_flag_set;
+pub(crate) use macros::{built_in, seconds};
 pub use property::{ParsedProperty, location_at, yaml_to_json};
 pub use scope::{NodeIdentity, ParseScope, value_of};
-pub use literal::{LiteralCall, literal_call};
 pub use template::capture_text;
+pub(crate) use template::is_flag_set;
 pub use unrendered::unrendered_config;
 pub use vars::{property_context, variable};
 

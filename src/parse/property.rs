@@ -6,9 +6,9 @@ use serde_json::Value as Json;
 
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::{Checksum, JsonMap};
-use crate::project::{PropertyEntry, Section, read_properties};
 use crate::project::yaml::{Yaml, YamlValue};
 use crate::project::{BaseContext, Project, ProjectFile};
+use crate::project::{PropertyEntry, Section, read_properties};
 use crate::source::Location;
 use crate::world::World;
 

@@ -33,17 +33,26 @@ pub struct ParseScope {
     node: NodeIdentity,
     capture: Mutex<Capture>,
     extra: Vec<(&'static str, Value)>,
+    /// Where macros are looked up first, if not in the node's own package.
+    macro_package: Option<String>,
 }
 
 impl ParseScope {
     pub fn new(project: Arc<Project>, node: NodeIdentity) -> Self {
-        Self { project, node, capture: Mutex::new(Capture::default()), extra: Vec::new() }
+        Self { project, node, capture: Mutex::new(Capture::default()), extra: Vec::new(), macro_package: None }
     }
 
     /// Adds a name to the context.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: Value) -> Self {
         self.extra.push((name, value));
+        self
+    }
+
+    /// Looks macros up as seen from another package: a generic test's body sees the macros beside it.
+    #[must_use]
+    pub fn seen_from(mut self, package: &str) -> Self {
+        self.macro_package = Some(package.to_string());
         self
     }
 
@@ -125,7 +134,7 @@ impl NodeScope for ParseScope {
     }
 
     fn package(&self) -> &str {
-        &self.node.package
+        self.macro_package.as_deref().unwrap_or(&self.node.package)
     }
 
     fn macro_called(&self, macro_id: &UniqueId) {

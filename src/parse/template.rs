@@ -28,17 +28,15 @@ pub(super) fn parse_nodes(
 ) -> Vec<ParsedNode> {
     let mut nodes = Vec::new();
     for package in &project.packages {
-        let of_package = |files: &'_ [LoadedFile]| -> Vec<LoadedFile> {
-            files.iter().filter(|file| file.file.package.name == package.name).cloned().collect()
-        };
-        nodes.extend(of_package(&loaded.models).iter().map(model));
-        for file in of_package(&loaded.snapshots) {
-            nodes.extend(snapshots(&file, diagnostics));
+        let is_own = |file: &&LoadedFile| file.file.package.name == package.name;
+        nodes.extend(loaded.models.iter().filter(is_own).map(model));
+        for file in loaded.snapshots.iter().filter(is_own) {
+            nodes.extend(snapshots(file, diagnostics));
         }
         let corrected = is_flag_set(project, "require_corrected_analysis_fqns");
-        nodes.extend(of_package(&loaded.analyses).iter().map(|file| analysis(file, corrected)));
-        nodes.extend(of_package(&loaded.tests).iter().map(singular_test));
-        nodes.extend(of_package(&loaded.seeds).iter().map(seed));
+        nodes.extend(loaded.analyses.iter().filter(is_own).map(|file| analysis(file, corrected)));
+        nodes.extend(loaded.tests.iter().filter(is_own).map(singular_test));
+        nodes.extend(loaded.seeds.iter().filter(is_own).map(seed));
         nodes.extend(hooks(package, world));
     }
     let shared = Arc::new(project.clone());

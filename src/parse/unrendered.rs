@@ -15,9 +15,8 @@ pub fn unrendered_config(source: &str) -> JsonMap {
     }
     let tokens: Vec<Token<'_>> =
         tokenize(source, false, SyntaxConfig::default()).map_while(Result::ok).map(|(token, _)| token).collect();
-    let start = tokens.windows(2).position(|pair| {
-        matches!(pair[0], Token::Ident("config")) && matches!(pair[1], Token::ParenOpen)
-    });
+    let start =
+        tokens.windows(2).position(|pair| matches!(pair[0], Token::Ident("config")) && matches!(pair[1], Token::ParenOpen));
     let Some(start) = start else { return config };
     for argument in split_arguments(&tokens[start + 2..]) {
         if let [Token::Ident(key), Token::Assign, value @ ..] = argument {

@@ -65,7 +65,9 @@ impl Resolver<'_> {
             if !is_versioned && let Some(other) = by_name.insert((&node.package_name, &node.name), node) {
                 let message = format!("`{}` and `{}` have the same name", other.unique_id, node.unique_id);
                 let place = node.location.clone();
-                found.push(Diagnostic::warning("duplicate-name", message).at(place).help("a reference to it cannot tell them apart"));
+                found.push(
+                    Diagnostic::warning("duplicate-name", message).at(place).help("a reference to it cannot tell them apart"),
+                );
             }
             let relation = names::render(&node.relation(), &JsonMap::new());
             if let Some(other) = by_relation.insert(relation.clone(), node) {
@@ -101,9 +103,11 @@ impl Resolver<'_> {
             let known = fqns.get(&kind);
             let any = fqns.get(&ResourceType::SqlOperation);
             for path in paths {
-                let used = path.is_empty() || [known, any].into_iter().flatten().any(|known| known.contains(&path));
+                let mut reached = [known, any].into_iter().flatten();
+                let used = if path.is_empty() { reached.next().is_some() } else { reached.any(|known| known.contains(&path)) };
                 if !used {
-                    unused.push(format!("{}.{}", plural(kind), path.join(".")));
+                    let steps = std::iter::once(plural(kind)).chain(path.iter().map(String::as_str));
+                    unused.push(steps.collect::<Vec<_>>().join("."));
                 }
             }
         }
@@ -210,15 +214,17 @@ fn snapshot_mistake(node: &Node) -> Option<Diagnostic> {
         return wrong(format!("the snapshot `{name}` lacks a `strategy` or a `unique_key`"), "set both");
     }
     match node.config_str("strategy") {
-        Some("check") if !is_set("check_cols") => {
-            wrong(format!("the snapshot `{name}` checks columns, but has no `check_cols`"), "set it to `all` or to a list of columns")
-        }
+        Some("check") if !is_set("check_cols") => wrong(
+            format!("the snapshot `{name}` checks columns, but has no `check_cols`"),
+            "set it to `all` or to a list of columns",
+        ),
         Some("check") if node.config_str("check_cols").is_some_and(|columns| columns != "all") => {
             wrong(format!("`check_cols` of the snapshot `{name}` is text"), "set it to `all` or to a list of columns")
         }
-        Some("timestamp") if !is_set("updated_at") => {
-            wrong(format!("the snapshot `{name}` goes by time, but has no `updated_at`"), "set it to the column of the last change")
-        }
+        Some("timestamp") if !is_set("updated_at") => wrong(
+            format!("the snapshot `{name}` goes by time, but has no `updated_at`"),
+            "set it to the column of the last change",
+        ),
         _ => None,
     }
 }

@@ -4,6 +4,9 @@
 //! an installed package the root project's tree over all. Tags and hooks add up, `meta`, `docs`, `column_types`, `quoting`
 //! and `contract` merge key by key, `grants` replaces a key or with `+key` extends it, everything else is replaced.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use serde_json::{Value as Json, json};
 
 use crate::manifest::JsonMap;
@@ -315,7 +318,30 @@ fn hook(value: Json) -> Json {
 }
 
 /// A kind's known keys with their defaults, in dbt 1.12's order.
-pub(crate) fn defaults(kind: ResourceType) -> JsonMap {
+fn defaults(kind: ResourceType) -> JsonMap {
+    static KNOWN: LazyLock<HashMap<ResourceType, JsonMap>> = LazyLock::new(|| {
+        use ResourceType::*;
+        let kinds = [
+            Model,
+            Analysis,
+            Test,
+            Snapshot,
+            Operation,
+            Seed,
+            Source,
+            Exposure,
+            Metric,
+            Group,
+            SavedQuery,
+            SemanticModel,
+            UnitTest,
+        ];
+        kinds.into_iter().map(|kind| (kind, make_defaults(kind))).collect()
+    });
+    KNOWN.get(&kind).cloned().unwrap_or_else(|| make_defaults(kind))
+}
+
+fn make_defaults(kind: ResourceType) -> JsonMap {
     let mut config = match kind {
         ResourceType::Source => json!({
             "enabled": true, "event_time": null,

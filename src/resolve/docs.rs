@@ -123,11 +123,13 @@ impl Resolver<'_> {
         let searched = packages_to_search(&self.project.name, owner.package, package);
         match find_doc(&self.manifest, name, &searched).and_then(|id| self.manifest.docs.get(&id)) {
             Some(doc) => Ok((doc.unique_id.clone(), doc.block_contents.clone())),
-            None => Diagnostic::error("doc-not-found", format!("`{}` uses the docs block `{name}`, which does not exist", owner.id))
-                .at(owner.location.clone())
-                .help("a docs block is `{% docs name %}` in a Markdown file")
-                .suggest(name, self.manifest.docs.values().map(|doc| doc.name.as_str()))
-                .fail(),
+            None => {
+                Diagnostic::error("doc-not-found", format!("`{}` uses the docs block `{name}`, which does not exist", owner.id))
+                    .at(owner.location.clone())
+                    .help("a docs block is `{% docs name %}` in a Markdown file")
+                    .suggest(name, self.manifest.docs.values().map(|doc| doc.name.as_str()))
+                    .fail()
+            }
         }
     }
 

@@ -45,8 +45,7 @@ impl Resolver<'_> {
         let fqn = fqn_of(entry);
         let given = object(properties.get("config"));
         let no_calls = JsonMap::new();
-        let sources =
-            ConfigSources { kind: ResourceType::Exposure, package, fqn: &fqn, patch: Some(&given), calls: &no_calls };
+        let sources = ConfigSources { kind: ResourceType::Exposure, package, fqn: &fqn, patch: Some(&given), calls: &no_calls };
         let mut config = config::build(self.project, &sources);
         let unrendered_config = config::build_unrendered(self.project, &sources);
         let mut tags = texts(properties.get("tags"));

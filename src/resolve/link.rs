@@ -13,36 +13,24 @@ use super::python::str_of;
 
 /// Who refers to something.
 struct Asker {
+    id: UniqueId,
     kind: ResourceType,
     name: String,
     package: String,
     group: Option<String>,
-    raw_code: String,
     location: Location,
 }
 
 impl Asker {
     fn of_node(node: &Node) -> Self {
         Self {
+            id: node.unique_id.clone(),
             kind: node.resource_type,
             name: node.name.clone(),
             package: node.package_name.clone(),
             group: node.group.clone(),
-            raw_code: if node.test.is_some() { String::new() } else { node.raw_code.clone() },
             location: node.location.clone(),
         }
-    }
-
-    /// Where the call stands: the first one of this function that has the name among its arguments.
-    fn place_of(&self, function: &str, name: &str) -> Location {
-        let pattern = format!(r#"\b{function}\s*\([^)]*['"]{}['"]"#, regex::escape(name));
-        let found = regex::Regex::new(&pattern).ok().and_then(|pattern| pattern.find(&self.raw_code).map(|found| found.start()));
-        let Some(at) = found else { return self.location.clone() };
-        let before = &self.raw_code[..at];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        // A file has fewer than 2^32 lines and columns.
-        self.location.offset_by(u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
     }
 }
 
@@ -69,16 +57,30 @@ impl Resolver<'_> {
         self.link_exposures(&sources);
     }
 
+    /// Where the call stands: the first one of this function that has the name among its arguments.
+    fn place_of(&self, asker: &Asker, function: &str, name: &str) -> Location {
+        let node = self.manifest.nodes.get(&asker.id).filter(|node| node.test.is_none());
+        let code = node.map_or("", |node| node.raw_code.as_str());
+        let pattern = format!(r#"\b{function}\s*\([^)]*['"]{}['"]"#, regex::escape(name));
+        let found = regex::Regex::new(&pattern).ok().and_then(|pattern| pattern.find(code).map(|found| found.start()));
+        let Some(at) = found else { return asker.location.clone() };
+        let before = &code[..at];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        // A file has fewer than 2^32 lines and columns.
+        asker.location.offset_by(u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+    }
+
     fn link_exposures(&mut self, sources: &SourceLookup) {
         let ids: Vec<UniqueId> = self.manifest.exposures.keys().cloned().collect();
         for id in ids {
             let Some(exposure) = self.manifest.exposures.get(&id) else { continue };
             let asker = Asker {
+                id: id.clone(),
                 kind: ResourceType::Exposure,
                 name: exposure.name.clone(),
                 package: exposure.package_name.clone(),
                 group: None,
-                raw_code: String::new(),
                 location: exposure.location.clone(),
             };
             let (refs, called, metrics) = (exposure.refs.clone(), exposure.sources.clone(), exposure.metrics.clone());
@@ -114,7 +116,8 @@ impl Resolver<'_> {
                 Found::One(id) => targets.push(id),
                 found => {
                     broken = true;
-                    let diagnostic = missing_source(asker, source, table, &found, sources);
+                    let diagnostic = missing_source(asker, &format!("{source}.{table}"), &found, sources)
+                        .at(self.place_of(asker, "source", table));
                     self.diagnostics.push(diagnostic);
                 }
             }
@@ -154,7 +157,7 @@ impl Resolver<'_> {
             _ => return None,
         };
         let message = format!("`{}` may not refer to `{}`: {reason}", asker.name, target.name);
-        Some(Diagnostic::error("ref-not-allowed", message).at(asker.place_of("ref", &target.name)))
+        Some(Diagnostic::error("ref-not-allowed", message).at(self.place_of(asker, "ref", &target.name)))
     }
 
     fn missing_ref(&self, asker: &Asker, args: &RefArgs, found: &Found) -> Diagnostic {
@@ -162,7 +165,7 @@ impl Resolver<'_> {
         let package = args.package.as_ref().map(|package| format!(" in package `{package}`")).unwrap_or_default();
         let what = format!("`{}`{version}{package}", args.name);
         let who = format!("{} `{}`", asker.kind, asker.name);
-        let place = asker.place_of("ref", &args.name);
+        let place = self.place_of(asker, "ref", &args.name);
         match found {
             Found::Disabled(id) => {
                 let message = format!("{who} refers to {what}, which is disabled");
@@ -186,17 +189,13 @@ fn missing(asker: &Asker, code: &'static str, message: String) -> Diagnostic {
     if asker.kind == ResourceType::Test { Diagnostic::warning(code, message) } else { Diagnostic::error(code, message) }
 }
 
-fn missing_source(asker: &Asker, source: &str, table: &str, found: &Found, sources: &SourceLookup) -> Diagnostic {
+fn missing_source(asker: &Asker, name: &str, found: &Found, sources: &SourceLookup) -> Diagnostic {
     let who = format!("{} `{}`", asker.kind, asker.name);
-    let place = asker.place_of("source", table);
-    let name = format!("{source}.{table}");
     match found {
         Found::Disabled(id) => missing(asker, "source-disabled", format!("{who} reads the source `{name}`, which is disabled"))
-            .at(place)
             .help(format!("enable `{id}` or remove the call")),
         _ => missing(asker, "source-not-found", format!("{who} reads the source `{name}`, which does not exist"))
-            .at(place)
-            .suggest(&name, sources.names()),
+            .suggest(name, sources.names()),
     }
 }
 

@@ -19,6 +19,7 @@ mod columns;
 pub(crate) mod config;
 mod docs;
 mod exposures;
+mod generic_tests;
 mod link;
 mod lookup;
 mod names;
@@ -27,7 +28,7 @@ mod patch;
 pub(crate) mod python;
 mod semantic;
 mod sources;
-mod tests;
+mod test_definition;
 mod unit_tests;
 mod versions;
 
@@ -110,7 +111,11 @@ pub fn load_manifest(world: &dyn World, project: &Project, invocation: &Invocati
     Ok((manifest, jinja, diagnostics))
 }
 
-fn settings(project: &Project, macros: &indexmap::IndexMap<crate::name::UniqueId, crate::manifest::Macro>, world: &dyn World) -> JinjaSettings {
+fn settings(
+    project: &Project,
+    macros: &indexmap::IndexMap<crate::name::UniqueId, crate::manifest::Macro>,
+    world: &dyn World,
+) -> JinjaSettings {
     let mut settings = JinjaSettings::new(&project.name, &project.target.adapter_type);
     settings.macros = parse::macro_sources(macros);
     settings.target = project.target.context();

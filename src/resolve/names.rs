@@ -129,7 +129,8 @@ pub(crate) fn identity(node: &Node) -> NodeIdentity {
 
 /// The node as the dictionary that name macros read (`node.name`, `node.config`, `node.fqn` …).
 fn as_dict(node: &Node) -> Json {
-    let (version, latest) = node.model.as_ref().map_or((None, None), |model| (model.version.clone(), model.latest_version.clone()));
+    let (version, latest) =
+        node.model.as_ref().map_or((None, None), |model| (model.version.clone(), model.latest_version.clone()));
     json!({
         "unique_id": node.unique_id,
         "resource_type": node.resource_type,

@@ -105,8 +105,7 @@ impl Resolver<'_> {
             root_path: (parsed.resource_type == ResourceType::Seed).then(|| package.root.to_string_lossy().into_owned()),
             ..blank(parsed.unique_id, parsed.resource_type, parsed.location)
         };
-        self.set_config_of_file(&mut node, capture)
-            .map(|calls| (node, calls))
+        self.set_config_of_file(&mut node, capture).map(|calls| (node, calls))
     }
 
     /// Sets config and captures. A statically read model's hooks come before its own references, a rendered one's after.
@@ -144,14 +143,9 @@ impl Resolver<'_> {
         let rendered_patch = python_default.as_ref().or(patch.as_ref().map(|patch| patch.config));
         let package = node.package_name.clone();
         let fqn = node.fqn.clone();
-        let mut sources = ConfigSources {
-            kind: node.resource_type,
-            package: &package,
-            fqn: &fqn,
-            patch: rendered_patch,
-            calls: &calls.config,
-        };
-        node.config = config::build(self.project, &sources);
+        let mut sources =
+            ConfigSources { kind: node.resource_type, package: &package, fqn: &fqn, patch: rendered_patch, calls: &calls.config };
+        node.config = over_earlier(std::mem::take(&mut node.config), config::build(self.project, &sources));
         let merged_patch = patch.as_ref().map(|patch| deep_merge(rendered_patch.unwrap_or(patch.config), patch.written));
         sources.patch = merged_patch.as_ref().or(rendered_patch);
         if !calls.unrendered.is_empty() {
@@ -176,7 +170,11 @@ impl Resolver<'_> {
             };
             for sql in hooks.iter().filter(|sql| needs_render(sql)) {
                 let scope = ParseScope::new(self.shared.clone(), names::identity(node));
-                let text = TemplateText { name: format!("{key} of {}", node.unique_id), source: sql.clone(), location: node.location.clone() };
+                let text = TemplateText {
+                    name: format!("{key} of {}", node.unique_id),
+                    source: sql.clone(),
+                    location: node.location.clone(),
+                };
                 let capture = capture_text(&text, self.jinja, scope)?;
                 add_references(node, capture.refs, capture.sources, capture.macros);
             }
@@ -205,13 +203,13 @@ fn python_default(node: &Node, patch: Option<&ConfigPatch<'_>>) -> Option<JsonMa
     Some(config)
 }
 
-/// dbt's merge of nested values: mappings join key by key, lists are put one after the other.
+/// dbt's merge of nested values: mappings join key by key, a later list comes before the earlier one.
 pub(crate) fn deep_merge(base: &JsonMap, over: &JsonMap) -> JsonMap {
     let mut merged = base.clone();
     for (key, value) in over {
         let value = match (merged.get(key), value) {
             (Some(Json::Object(before)), Json::Object(value)) => Json::Object(deep_merge(before, value)),
-            (Some(Json::Array(before)), Json::Array(value)) => Json::Array([before.as_slice(), value.as_slice()].concat()),
+            (Some(Json::Array(before)), Json::Array(value)) => Json::Array([value.as_slice(), before.as_slice()].concat()),
             _ => value.clone(),
         };
         merged.insert(key.clone(), value);
@@ -317,6 +315,19 @@ fn duplicate(node: &Node, other: &Node) -> Diagnostic {
     Diagnostic::error("duplicate-resource", message)
         .at(node.location.clone())
         .help(format!("the other one is `{}`; rename one of them", other.original_file_path))
+}
+
+/// A config put together again keeps the keys of the earlier one in their order; a null does not replace a value.
+fn over_earlier(mut earlier: JsonMap, config: JsonMap) -> JsonMap {
+    if earlier.is_empty() {
+        return config;
+    }
+    for (key, value) in config {
+        if !value.is_null() || !earlier.contains_key(&key) {
+            earlier.insert(key, value);
+        }
+    }
+    earlier
 }
 
 /// What each node's own text said of its config.

@@ -167,7 +167,8 @@ impl Resolver<'_> {
             }
             return known.then_some(id);
         }
-        let found = [Some(package), None].into_iter().find_map(|package| self.refs.get(&entry.name, package, None).into_iter().next());
+        let found =
+            [Some(package), None].into_iter().find_map(|package| self.refs.get(&entry.name, package, None).into_iter().next());
         if let Some(id) = found {
             if id.kind() != kind.as_str() {
                 let message = format!("`{}` is a {}, but is described under `{}`", entry.name, id.kind(), plural(kind));

@@ -76,7 +76,9 @@ pub(crate) fn repr_str(text: &str) -> String {
 
 /// Python's `str.isprintable` for one character, near enough: no controls, no separators but the space.
 fn is_printable(c: char) -> bool {
-    !(c.is_control() || (c.is_whitespace() && c != ' ') || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}'))
+    !(c.is_control()
+        || (c.is_whitespace() && c != ' ')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}'))
 }
 
 fn escape(c: char) -> String {

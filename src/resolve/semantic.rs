@@ -26,9 +26,8 @@ impl Resolver<'_> {
             }
         }
         let measures = self.measures();
-        let names: HashMap<String, UniqueId> = of(Section::Metrics)
-            .map(|entry| (entry.name.clone(), id_of(entry, ResourceType::Metric)))
-            .collect();
+        let names: HashMap<String, UniqueId> =
+            of(Section::Metrics).map(|entry| (entry.name.clone(), id_of(entry, ResourceType::Metric))).collect();
         for entry in of(Section::Metrics) {
             let nodes = metric_inputs(&entry.properties, &measures, &names);
             let mut metric = self.resource(entry, ResourceType::Metric, nodes);

@@ -11,8 +11,8 @@ use crate::project::Section;
 use super::Resolver;
 use super::columns::{self, object, objects, text, texts};
 use super::config::{self, ConfigSources};
+use super::generic_tests::{Target, quoted_name, test_list};
 use super::names;
-use super::tests::{Target, quoted_name, test_list};
 
 impl Resolver<'_> {
     /// Adds every table of every source, and their tests.
@@ -66,8 +66,7 @@ impl Resolver<'_> {
         let fqn = fqn(entry, &name);
         let written = own_config(above, table, &location)?;
         let no_calls = JsonMap::new();
-        let sources =
-            ConfigSources { kind: ResourceType::Source, package, fqn: &fqn, patch: Some(&written), calls: &no_calls };
+        let sources = ConfigSources { kind: ResourceType::Source, package, fqn: &fqn, patch: Some(&written), calls: &no_calls };
         let config = config::build(self.project, &sources);
         let unrendered_config = config::build_unrendered(self.project, &sources);
         let mut quoting = object(Some(&json!({"database": null, "schema": null, "identifier": null, "column": null})));
@@ -205,7 +204,9 @@ fn freshness(levels: [Option<&Json>; 4]) -> Freshness {
             "filter": given.get("filter").unwrap_or(&EMPTY),
         })
     };
-    let is_set = |value: &Json| ["warn_after", "error_after"].iter().any(|key| !value[*key]["count"].is_null() && !value[*key]["period"].is_null());
+    let is_set = |value: &Json| {
+        ["warn_after", "error_after"].iter().any(|key| !value[*key]["count"].is_null() && !value[*key]["period"].is_null())
+    };
     let unset = complete(&json!({}));
     let mut levels = levels.into_iter().map(|level| match level {
         None => Some(unset.clone()),

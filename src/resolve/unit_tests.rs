@@ -15,6 +15,9 @@ use super::columns::{object, objects, text, texts};
 use super::config::{self, ConfigSources};
 use super::python::{repr, repr_str, str_of};
 
+/// A tested model's id, version and schema.
+type Tested = (UniqueId, Option<Json>, Option<String>);
+
 impl Resolver<'_> {
     pub(super) fn add_unit_tests(&mut self, properties: &[ParsedProperty], fixtures: &IndexMap<String, Fixture>) {
         for entry in properties.iter().filter(|entry| entry.section == Section::UnitTests) {
@@ -51,28 +54,22 @@ impl Resolver<'_> {
         }
         let expect = read.fixture(&object(properties.get("expect")), &["expect"], false)?;
         let json = self.unit_test_json(entry, &model, given, expect);
-        Ok(models
-            .into_iter()
-            .map(|(id, version, schema)| finish(entry, &json, &config, &fqn, (id, version, schema)))
-            .collect())
+        Ok(models.into_iter().map(|(id, version, schema)| finish(entry, &json, &config, &fqn, (id, version, schema))).collect())
     }
 
     /// The models a unit test runs on, each with its version and schema. None if the model is disabled.
-    #[allow(clippy::type_complexity)]
-    fn tested_models(
-        &self,
-        entry: &ParsedProperty,
-        model: &str,
-        package: &str,
-    ) -> Outcome<Option<Vec<(UniqueId, Option<Json>, Option<String>)>>> {
+    fn tested_models(&self, entry: &ParsedProperty, model: &str, package: &str) -> Outcome<Option<Vec<Tested>>> {
         let Some(id) = self.refs.get(model, Some(package), None).into_iter().next() else {
             if !self.refs.get_disabled(model, Some(package), None).is_empty() {
                 return Ok(None);
             }
-            return Diagnostic::error("unit-test-model", format!("the unit test `{}` is for `{model}`, which is no model", entry.name))
-                .at(location_at(&entry.yaml, &["model"]))
-                .suggest(model, self.refs.names())
-                .fail();
+            return Diagnostic::error(
+                "unit-test-model",
+                format!("the unit test `{}` is for `{model}`, which is no model", entry.name),
+            )
+            .at(location_at(&entry.yaml, &["model"]))
+            .suggest(model, self.refs.names())
+            .fail();
         };
         let Some(node) = self.manifest.nodes.get(&id) else { return Ok(None) };
         let version = |node: &crate::manifest::Node| node.model.as_ref().and_then(|model| model.version.clone());
@@ -101,9 +98,10 @@ impl Resolver<'_> {
             let part = |key: &str| object(overrides.get(key));
             json!({"macros": part("macros"), "vars": part("vars"), "env_vars": part("env_vars")})
         });
-        let versions = properties.get("versions").and_then(Json::as_object).map(|versions| {
-            json!({"include": versions.get("include"), "exclude": versions.get("exclude")})
-        });
+        let versions = properties
+            .get("versions")
+            .and_then(Json::as_object)
+            .map(|versions| json!({"include": versions.get("include"), "exclude": versions.get("exclude")}));
         let checksum = checksum(model, versions.as_ref(), &given, &expect, overrides.as_ref());
         object(Some(&json!({
             "model": model,
@@ -134,7 +132,7 @@ fn finish(
     json: &JsonMap,
     config: &JsonMap,
     fqn: &[String],
-    (model_id, version, schema): (UniqueId, Option<Json>, Option<String>),
+    (model_id, version, schema): Tested,
 ) -> OtherResource {
     let (package, model) = (&entry.file.package.name, json["model"].as_str().unwrap_or_default());
     let suffix = version.as_ref().map(|version| format!("_v{}", str_of(version))).unwrap_or_default();
@@ -182,9 +180,7 @@ struct Rows<'a> {
 impl Rows<'_> {
     fn fixture(&self, given: &JsonMap, path: &[&str], is_input: bool) -> Outcome<Json> {
         let format = text(given.get("format")).unwrap_or_else(|| "dict".to_string());
-        let wrong = |message: String| {
-            Diagnostic::error("unit-test-rows", message).at(location_at(&self.entry.yaml, path)).fail()
-        };
+        let wrong = |message: String| Diagnostic::error("unit-test-rows", message).at(location_at(&self.entry.yaml, path)).fail();
         let name = text(given.get("fixture"));
         let fixture = match &name {
             None => None,
@@ -215,7 +211,11 @@ impl Rows<'_> {
         if is_input {
             json.insert("input".to_string(), Json::from(text(given.get("input"))));
         }
-        json.extend([("rows".to_string(), rows), ("format".to_string(), Json::from(format)), ("fixture".to_string(), Json::from(name))]);
+        json.extend([
+            ("rows".to_string(), rows),
+            ("format".to_string(), Json::from(format)),
+            ("fixture".to_string(), Json::from(name)),
+        ]);
         Ok(Json::Object(json))
     }
 }
@@ -263,7 +263,9 @@ fn checksum(model: &str, versions: Option<&Json>, given: &[Json], expect: &Json,
     let inputs: Vec<String> = given.iter().map(|input| fixture("UnitTestInputFixture", input)).collect();
     let versions = versions.map_or_else(
         || "None".to_string(),
-        |versions| format!("UnitTestNodeVersions(include={}, exclude={})", repr(&versions["include"]), repr(&versions["exclude"])),
+        |versions| {
+            format!("UnitTestNodeVersions(include={}, exclude={})", repr(&versions["include"]), repr(&versions["exclude"]))
+        },
     );
     let overrides = overrides.map_or_else(
         || "None".to_string(),

@@ -32,7 +32,9 @@ pub(super) fn of(entry: &ParsedProperty) -> Outcome<Vec<Version>> {
     for (index, given) in objects(entry.properties.get("versions")).into_iter().enumerate() {
         let place = || location_at(&entry.yaml, &["versions", &index.to_string()]);
         let Some(v) = given.get("v").filter(|v| !v.is_null()).cloned() else {
-            return Diagnostic::error("version-without-v", format!("a version of `{}` has no `v`", entry.name)).at(place()).fail();
+            return Diagnostic::error("version-without-v", format!("a version of `{}` has no `v`", entry.name))
+                .at(place())
+                .fail();
         };
         if versions.iter().any(|other| str_of(&other.v) == str_of(&v)) {
             let message = format!("`{}` has version {} twice", entry.name, str_of(&v));

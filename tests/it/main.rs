@@ -11,3 +11,4 @@ mod jinja;
 mod project;
 mod project_yaml;
 mod sql;
+mod resolve;

@@ -10,13 +10,13 @@ use crate::jinja::TemplateText;
 use crate::manifest::{JsonMap, Node, RefArgs, TestDetail};
 use crate::name::{ResourceType, UniqueId};
 use crate::parse::{Capture, LiteralCall, ParseScope, ParsedProperty, capture_text, literal_call, property_context, value_of};
-use crate::project::Package;
-use crate::project::Section;
+use crate::project::{Package, Section, has_jinja};
 use crate::source::Location;
 
 use super::columns::{objects, text, texts};
 use super::node::{Calls, add_references, blank};
 use super::python::{hashable_repr, str_of};
+use super::test_definition::{Definition, name_and_arguments};
 use super::{Resolver, names, versions};
 
 /// What a test stands on.
@@ -45,27 +45,28 @@ impl Target {
         }
     }
 
-    fn is_source(&self) -> bool {
+    pub fn is_source(&self) -> bool {
         matches!(self.call, LiteralCall::Source(_))
     }
 }
 
-/// One entry of a list of tests, taken apart.
-#[derive(Debug)]
-struct Definition {
-    name: String,
-    namespace: Option<String>,
-    /// The test's own arguments, with `column_name` and `model`.
-    args: JsonMap,
-    config: JsonMap,
-    given_name: Option<String>,
-    description: String,
-}
-
 /// Keys that are config wherever they stand.
 const CONFIG_KEYS: [&str; 15] = [
-    "severity", "tags", "enabled", "where", "limit", "warn_if", "error_if", "fail_calc", "store_failures", "store_failures_as",
-    "sql_header", "meta", "database", "schema", "alias",
+    "severity",
+    "tags",
+    "enabled",
+    "where",
+    "limit",
+    "warn_if",
+    "error_if",
+    "fail_calc",
+    "store_failures",
+    "store_failures_as",
+    "sql_header",
+    "meta",
+    "database",
+    "schema",
+    "alias",
 ];
 
 impl Resolver<'_> {
@@ -248,12 +249,16 @@ impl Resolver<'_> {
         let mut capture = self.capture_arguments(&definition.args, scope, node)?;
         let kwargs = self.argument_values(&definition.args, target);
         let scope = ParseScope::new(self.shared.clone(), names::identity(node))
+            .seen_from(macro_id.as_str().split('.').nth(1).unwrap_or(&node.package_name))
             .with("_dbt_generic_test_kwargs", value_of(&Json::Object(kwargs)));
-        let text = TemplateText { name: node.unique_id.to_string(), source: node.raw_code.clone(), location: node.location.clone() };
+        let text =
+            TemplateText { name: node.unique_id.to_string(), source: node.raw_code.clone(), location: node.location.clone() };
         let body = capture_text(&text, self.jinja, scope)?;
         capture.refs.extend(body.refs);
         capture.sources.extend(body.sources);
-        capture.macros.extend(body.macros);
+        // dbt counts the test macro as the node's package sees it, also where another one is named by its package.
+        let test_macro = format!(".test_{}", definition.name);
+        capture.macros.extend(body.macros.into_iter().filter(|id| !id.as_str().ends_with(&test_macro)));
         capture.config = body.config;
         capture.unrendered_config = body.unrendered_config;
         Ok(capture)
@@ -299,8 +304,8 @@ impl Resolver<'_> {
 
     fn test_macro(&self, definition: &Definition, target: &Target, location: &Location) -> Outcome<UniqueId> {
         let name = format!("test_{}", definition.name);
-        let package = definition.namespace.as_deref().unwrap_or(&target.package.name);
-        if let Some(id) = self.macros.find(package, &name) {
+        let named = definition.namespace.as_deref().is_none_or(|package| self.macros.find(package, &name).is_some());
+        if let Some(id) = self.macros.find(&target.package.name, &name).filter(|_| named) {
             return Ok(id.clone());
         }
         Diagnostic::error("test-not-found", format!("there is no generic test `{}`", definition.name))
@@ -339,15 +344,18 @@ impl Resolver<'_> {
             Some(Json::Object(config)) => config,
             None | Some(Json::Null) => JsonMap::new(),
             Some(_) => {
-                return Diagnostic::error("test-config-invalid", format!("the config of a test on `{}` is not a mapping", target.name))
-                    .at(location.clone())
-                    .fail();
+                return Diagnostic::error(
+                    "test-config-invalid",
+                    format!("the config of a test on `{}` is not a mapping", target.name),
+                )
+                .at(location.clone())
+                .fail();
             }
         };
-        let context = property_context(self.world, self.project, &target.package);
         let render = |value: Json| match value {
             // Rendering drops one newline at the end, also of text without Jinja.
-            Json::String(text) => context.render_text(text.strip_suffix('\n').unwrap_or(&text), location),
+            Json::String(text) if !has_jinja(&text) => Ok(Json::from(text.strip_suffix('\n').unwrap_or(&text))),
+            Json::String(text) => property_context(self.world, self.project, &target.package).render_text(&text, location),
             other => Ok(other),
         };
         let mut config = JsonMap::new();
@@ -355,7 +363,10 @@ impl Resolver<'_> {
             let top = args.shift_remove(key).filter(is_truthy);
             if top.is_some() && nested.contains_key(key) {
                 let message = format!("a test on `{}` has `{key}` both at its top level and in `config`", target.name);
-                return Diagnostic::error("property-twice", message).at(location.clone()).help("keep the one under `config`").fail();
+                return Diagnostic::error("property-twice", message)
+                    .at(location.clone())
+                    .help("keep the one under `config`")
+                    .fail();
             }
             let value = top.or_else(|| nested.shift_remove(key));
             if let Some(value) = value.filter(|value| !value.is_null()) {
@@ -382,74 +393,6 @@ impl Target {
     }
 }
 
-impl Definition {
-    /// The name in file paths and aliases (below 64 characters), and the full one.
-    fn names(&self, target: &Target) -> (String, String) {
-        if let Some(name) = &self.given_name {
-            return (name.clone(), name.clone());
-        }
-        let mut kind = if target.is_source() { format!("source_{}", self.name) } else { self.name.clone() };
-        if let Some(namespace) = &self.namespace {
-            kind = format!("{namespace}_{kind}");
-        }
-        synthesize(&kind, &target.name, &self.args)
-    }
-
-    /// The template dbt makes of a test.
-    fn raw_code(&self) -> String {
-        let name = match &self.namespace {
-            Some(namespace) => format!("{namespace}.test_{}", self.name),
-            None => format!("test_{}", self.name),
-        };
-        let value = |value: &Json| match value {
-            Json::String(text) => format!("\"{}\"", text.replace('"', "\\\"")),
-            other => str_of(other),
-        };
-        let config: Vec<String> = self.config.iter().map(|(key, given)| format!("{key}={}", value(given))).collect();
-        let config = if config.is_empty() { String::new() } else { format!("{{{{ config({}) }}}}", config.join(",")) };
-        format!("{{{{ {name}(**_dbt_generic_test_kwargs) }}}}{config}")
-    }
-}
-
-/// dbt's name for a test without one: kind, target and all argument values, sorted by argument; a hash where it is too long.
-fn synthesize(kind: &str, target: &str, args: &JsonMap) -> (String, String) {
-    let mut keys: Vec<&String> = args.keys().filter(|key| *key != "model").collect();
-    keys.sort();
-    let mut parts: Vec<String> = Vec::new();
-    for key in keys {
-        match &args[key] {
-            Json::Object(map) => parts.extend(map.values().map(str_of)),
-            Json::Array(items) => parts.extend(items.iter().map(str_of)),
-            other => parts.push(str_of(other)),
-        }
-    }
-    let cleaned: Vec<String> = parts.iter().map(|part| clean(part)).collect();
-    let identifier = format!("{kind}_{target}");
-    let full = format!("{identifier}_{}", cleaned.join("__"));
-    if full.chars().count() < 64 {
-        return (full.clone(), full);
-    }
-    let digest = crate::parse::hex(&Md5::digest(full.as_bytes()));
-    let start: String = identifier.chars().take(30).collect();
-    (format!("{start}_{digest}"), full)
-}
-
-/// Every run of characters that are not letters, digits or `_` becomes one `_`.
-fn clean(text: &str) -> String {
-    let mut cleaned = String::with_capacity(text.len());
-    let mut in_run = false;
-    for c in text.chars() {
-        if c.is_ascii_alphanumeric() || c == '_' {
-            cleaned.push(c);
-            in_run = false;
-        } else if !in_run {
-            cleaned.push('_');
-            in_run = true;
-        }
-    }
-    cleaned
-}
-
 fn fqn(target: &Target, name: &str) -> Vec<String> {
     let below_root = target.original_file_path.split_once('/').map_or("", |(_, rest)| rest);
     let folders = below_root.rsplit_once('/').map_or("", |(folders, _)| folders);
@@ -468,38 +411,6 @@ fn is_truthy(value: &Json) -> bool {
         Json::Array(items) => !items.is_empty(),
         Json::Object(map) => !map.is_empty(),
         Json::Bool(true) => true,
-    }
-}
-
-/// `unique`, `{unique: {…}}` or `{test_name: unique, …}`.
-fn name_and_arguments(test: &Json, location: &Location) -> Outcome<(String, JsonMap)> {
-    let wrong = |message: &str| {
-        Diagnostic::error("test-invalid", message.to_string())
-            .at(location.clone())
-            .help("a test is a name, or a name with a mapping of its arguments")
-            .fail()
-    };
-    let map = match test {
-        Json::String(name) => return Ok((name.clone(), JsonMap::new())),
-        Json::Object(map) => map,
-        _ => return wrong("a test must be a name or a mapping"),
-    };
-    if let Some(name) = map.get("test_name") {
-        let mut args = map.clone();
-        args.shift_remove("test_name");
-        return match name {
-            Json::String(name) => Ok((name.clone(), args)),
-            _ => wrong("`test_name` must be text"),
-        };
-    }
-    let mut entries = map.iter();
-    match (entries.next(), entries.next()) {
-        (Some((name, Json::Object(args))), None) => Ok((name.clone(), args.clone())),
-        (Some((name, Json::Null)), None) => {
-            wrong(&format!("the arguments of the test `{name}` are empty; write the name without a colon"))
-        }
-        (Some((name, _)), None) => wrong(&format!("the arguments of the test `{name}` must be a mapping")),
-        _ => wrong("a test must have exactly one name; its arguments stand indented below it"),
     }
 }
 
