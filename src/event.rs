@@ -49,8 +49,10 @@ impl Summary {
 pub enum Event {
     /// A mistake or a warning about the project's text.
     Diagnostic(Diagnostic),
-    /// Jinja's `log(…, info=true)` and `print(…)`; `info` false is for debug level only.
+    /// Jinja's `log(…)`; `info` false is for debug level only.
     Message { text: String, info: bool },
+    /// Jinja's `print(…)`: output of its own, shown even when the console is quiet.
+    Print { text: String },
     /// What the project holds, as counts by resource type, before the first node starts.
     RunStarted { counts: Vec<(ResourceType, usize)>, threads: usize },
     NodeStarted { index: usize, total: usize, node: NodeInfo },

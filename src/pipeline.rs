@@ -181,7 +181,10 @@ fn site(loaded: &Loaded, entries: &[CatalogEntry], request: &DocsRequest, invoca
     let manifest = artifact::manifest_json(&loaded.manifest, &loaded.dag, &metadata);
     let catalog = artifact::catalog_json(&loaded.manifest, entries, &metadata);
     let input = SiteInput { manifest: &manifest, catalog: &catalog, run_results: &run_results };
-    docs::generate(&input, &request.site).map_err(|error| Box::new(Diagnostic::error("io", error.to_string())))
+    let failed = |error: docs::SiteError| Box::new(Diagnostic::error("io", error.to_string()));
+    let pages = docs::generate(&input, &request.site).map_err(failed)?;
+    docs::lead_on(&loaded.project.target_path.join("index.html"), "site/index.html").map_err(failed)?;
+    Ok(pages)
 }
 
 fn everything(manifest: &Manifest) -> IndexSet<UniqueId> {

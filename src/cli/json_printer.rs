@@ -71,6 +71,10 @@ fn line_of(event: Event) -> Line {
             let data = json!({"msg": text});
             Line { name: "JinjaLogInfo", code: "I062", level, message: text, data }
         }
+        Event::Print { text } => {
+            let data = json!({"msg": text});
+            Line { name: "PrintEvent", code: "Z052", level: LogLevel::None, message: text, data }
+        }
         Event::RunStarted { counts, threads } => {
             let counts: serde_json::Map<_, _> = counts.iter().map(|(kind, n)| (kind.as_str().to_string(), json!(n))).collect();
             let data = json!({"counts": counts, "num_threads": threads});

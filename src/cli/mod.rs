@@ -6,6 +6,7 @@ mod json_printer;
 mod printer;
 mod reference;
 mod render;
+mod request;
 mod session;
 mod settings;
 mod style;

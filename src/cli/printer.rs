@@ -42,15 +42,18 @@ impl TextPrinter {
     }
 
     fn line(&self, level: LogLevel, text: &str) {
-        if level < self.level {
-            return;
+        if level >= self.level {
+            let now = chrono::Local::now().format("%H:%M:%S");
+            self.print(&format!("{}  {text}", self.style.dim(&now.to_string())));
         }
-        let now = chrono::Local::now().format("%H:%M:%S");
+    }
+
+    /// A line as it is, above the progress bar where there is one.
+    fn print(&self, text: &str) {
         let state = self.lock();
         let print = || {
-            let mut out = std::io::stdout().lock();
             // A closed pipe ends the output, not the run.
-            let _ = writeln!(out, "{}  {text}", self.style.dim(&now.to_string()));
+            let _ = writeln!(std::io::stdout().lock(), "{text}");
         };
         match &state.bar {
             Some(bar) => bar.suspend(print),
@@ -161,6 +164,7 @@ impl EventSink for TextPrinter {
             Event::Message { text, info } => {
                 self.line(if info { LogLevel::Info } else { LogLevel::Debug }, &text);
             }
+            Event::Print { text } => self.print(&text),
             Event::RunStarted { counts, threads } => self.started(&counts, threads),
             Event::NodeStarted { index, total, node } => self.node_started(index, total, &node),
             Event::NodeFinished { index, total, node, result } => self.node_finished(index, total, &node, &result),

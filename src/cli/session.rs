@@ -73,13 +73,13 @@ impl Session {
         for diagnostic in diagnostics {
             events.emit(Event::Diagnostic(diagnostic));
         }
-        if fatal { Err(Exit::Failure) } else { Ok(()) }
+        if fatal { Err(Exit::Trouble) } else { Ok(()) }
     }
 
-    /// Prints one diagnostic that ended the command.
+    /// Prints one diagnostic that ended the command; dbt's exit code for that is 2.
     pub fn complain(&self, root: &Path, error: Diagnostic) -> Exit {
         self.events(root, "").emit(Event::Diagnostic(error));
-        Exit::Failure
+        Exit::Trouble
     }
 
     fn invocation(&self, which: &str, settings: &RunSettings) -> Invocation {

@@ -234,6 +234,10 @@ impl NodeScope for CompileScope {
         self.context.events.emit(Event::Message { text: text.to_string(), info });
     }
 
+    fn print(&self, text: &str) {
+        self.context.events.emit(Event::Print { text: text.to_string() });
+    }
+
     fn warn(&self, text: &str) {
         let mut warning = Diagnostic::warning("jinja-warning", text);
         warning.location = self.node.as_ref().map(|node| node.location.clone());

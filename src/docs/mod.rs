@@ -68,6 +68,16 @@ pub fn generate(input: &SiteInput<'_>, out: &Path) -> Result<usize, SiteError> {
     Ok(pages.len())
 }
 
+/// Writes a page at `path` that leads on to the site's first page, for those who look where dbt puts its site. `link` is
+/// relative to the page.
+pub fn lead_on(path: &Path, link: &str) -> Result<(), SiteError> {
+    let mut context = Context::new();
+    context.insert("link", link);
+    let page = path.display().to_string();
+    let text = templates()?.render("lead_on.html", &context).map_err(|source| SiteError::Template { page, source })?;
+    write(path, text.as_bytes())
+}
+
 fn templates() -> Result<Tera, SiteError> {
     let mut sources = Vec::new();
     for name in Templates::iter().filter(|name| name.ends_with(".html")) {

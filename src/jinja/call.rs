@@ -135,6 +135,10 @@ pub(super) fn var(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome
     if let Some(value) = root.scope.variable(&name) {
         return Ok(from_json(&value));
     }
+    // While parsing a missing variable is none, as in dbt: the node may never be run.
+    if !root.scope.executes() && args.get(1, "default").is_none() {
+        return Ok(Value::from(()));
+    }
     args.get(1, "default").cloned().ok_or_else(|| {
         carry(
             Diagnostic::error("var-not-found", format!("the variable `{name}` is required and not set"))
@@ -175,7 +179,7 @@ fn log(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
 }
 
 fn print(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
-    root.scope.message(&args.require(0, "msg")?.to_string(), true);
+    root.scope.print(&args.require(0, "msg")?.to_string());
     Ok(Value::from(""))
 }
 

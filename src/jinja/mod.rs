@@ -66,8 +66,12 @@ pub trait NodeScope: Send + Sync {
     /// Any further name of this render's context: a generic test's `model` and arguments, `results`, `graph`, `sql`,
     /// `schemas`. Looked up before macros and built-in functions.
     fn extra(&self, name: &str) -> Option<Value>;
-    /// `log(text, info)` and `print(text)`.
+    /// `log(text, info)`.
     fn message(&self, text: &str, info: bool);
+    /// `print(text)`: shown even when the console is quiet.
+    fn print(&self, text: &str) {
+        self.message(text, true);
+    }
     /// `exceptions.warn(text)`.
     fn warn(&self, text: &str);
 }

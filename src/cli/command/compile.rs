@@ -8,9 +8,8 @@ use serde_json::json;
 
 use crate::cli::Exit;
 use crate::cli::args::{CompileArgs, RunFlags, ShowOutput};
+use crate::cli::request::{exit_of, runner, selection};
 use crate::cli::session::{Opened, Session};
-
-use super::run::{exit_of, runner, selection};
 
 pub fn run(args: &CompileArgs, session: &Session) -> Exit {
     let flags = RunFlags { full_refresh: args.full_refresh, ..RunFlags::default() };
@@ -46,7 +45,8 @@ async fn compile(args: &CompileArgs, session: &Session, mut opened: Opened) -> O
         let name = opened.loaded.manifest.nodes.get(*id).map(|node| node.name.clone()).unwrap_or_default();
         print_sql(&name, &compiled.code, args.output);
     }
-    Ok(exit_of(&outcome, session))
+    // dbt stops at the first node that does not compile and calls that a failure of the command.
+    Ok(if exit_of(&outcome, session) == Exit::Success { Exit::Success } else { Exit::Trouble })
 }
 
 fn print_sql(name: &str, sql: &str, output: ShowOutput) {

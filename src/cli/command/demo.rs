@@ -5,10 +5,9 @@ use std::time::Instant;
 
 use headwater::diagnostic::Diagnostic;
 use headwater::generate;
-use headwater::plan::Verb;
 
 use crate::cli::Exit;
-use crate::cli::args::{DemoArgs, DocsCommand, DocsGenerateArgs, RunFlags, SelectionFlags};
+use crate::cli::args::{Command, DemoArgs, DocsCommand, DocsGenerateArgs, RunFlags, SelectionFlags};
 use crate::cli::session::Session;
 
 /// Where the example lies in a checkout, and where its sources look for data.
@@ -29,7 +28,7 @@ pub fn run(args: &DemoArgs, session: &Session) -> Exit {
     let mut inner = session.settings.clone();
     inner.load.project_dir = Some(root.clone());
     let inner = Session { settings: inner, world: session.world.clone() };
-    let built = super::run::run(Verb::Build, &RunFlags::default(), &inner);
+    let built = super::run(Command::Build(RunFlags::default()), &inner);
     if built != Exit::Success {
         return built;
     }
@@ -39,7 +38,7 @@ pub fn run(args: &DemoArgs, session: &Session) -> Exit {
         empty_catalog: false,
         static_site: false,
     };
-    let documented = super::docs::run(&DocsCommand::Generate(site), &inner);
+    let documented = super::run(Command::Docs(DocsCommand::Generate(site)), &inner);
     if documented == Exit::Success {
         println!("\nThe tables are in {}, one Delta table a folder.", root.join("warehouse").display());
         println!("The site is {}", root.join("target/site/index.html").display());

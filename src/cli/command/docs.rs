@@ -8,9 +8,8 @@ use headwater::{pipeline, serve};
 
 use crate::cli::Exit;
 use crate::cli::args::{DocsCommand, DocsGenerateArgs, DocsServeArgs, RunFlags};
+use crate::cli::request::runner;
 use crate::cli::session::{Opened, Session};
-
-use super::run::runner;
 
 pub fn run(command: &DocsCommand, session: &Session) -> Exit {
     match command {

@@ -5,9 +5,8 @@ use headwater::plan::{self, Verb};
 
 use crate::cli::Exit;
 use crate::cli::args::{LsArgs, RunFlags};
+use crate::cli::request::selection;
 use crate::cli::session::Session;
-
-use super::run::selection;
 
 pub fn run(args: &LsArgs, session: &Session) -> Exit {
     let opened = match session.open("list", &RunFlags::default()) {

@@ -8,10 +8,9 @@ use indexmap::IndexSet;
 
 use crate::cli::Exit;
 use crate::cli::args::{RunFlags, RunOperationArgs};
+use crate::cli::request::{exit_of, runner};
 use crate::cli::session::{Opened, Session};
 use crate::cli::settings::mapping;
-
-use super::run::{exit_of, runner};
 
 pub fn run(args: &RunOperationArgs, session: &Session) -> Exit {
     let arguments = match mapping("--args", Some(&args.args)) {
@@ -26,11 +25,24 @@ pub fn run(args: &RunOperationArgs, session: &Session) -> Exit {
         Err(exit) => return exit,
     };
     let root = opened.loaded.project.root.clone();
+    if let Err(error) = known(&args.macro_name, &opened) {
+        return session.complain(&root, *error);
+    }
     match super::block_on(call(&args.macro_name, &arguments, session, opened)) {
         Ok(Ok(exit)) => exit,
         Ok(Err(error)) => session.complain(&root, *error),
         Err(error) => session.complain(&root, Diagnostic::error("io", error.to_string())),
     }
+}
+
+/// A macro that does not exist fails the command before anything is connected.
+fn known(name: &str, opened: &Opened) -> Outcome<()> {
+    let (package, bare) = name.split_once('.').map_or((None, name), |(package, bare)| (Some(package), bare));
+    if opened.loaded.jinja.find_macro(bare, package).is_some() {
+        return Ok(());
+    }
+    let names = opened.loaded.manifest.macros.values().map(|known| known.name.as_str());
+    Diagnostic::error("macro-not-found", format!("there is no macro `{name}` to call")).suggest(bare, names).fail()
 }
 
 async fn call(name: &str, arguments: &JsonMap, session: &Session, mut opened: Opened) -> Outcome<Exit> {

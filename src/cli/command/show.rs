@@ -10,9 +10,8 @@ use serde_json::json;
 
 use crate::cli::Exit;
 use crate::cli::args::{RunFlags, ShowArgs, ShowOutput};
+use crate::cli::request::{runner, selection};
 use crate::cli::session::{Opened, Session};
-
-use super::run::{runner, selection};
 
 pub fn run(args: &ShowArgs, session: &Session) -> Exit {
     let opened = match session.open("show", &RunFlags::default()) {

@@ -1,0 +1,77 @@
+//! What several commands ask of the library in the same way: the selection, the runner, the exit of an outcome.
+
+use headwater::diagnostic::{Diagnostic, Outcome};
+use headwater::event::{Event, EventSink};
+use headwater::execute::RunOutcome;
+use headwater::graph::SelectionArgs;
+use headwater::name::ResourceType;
+use headwater::pipeline::{Loaded, Runner};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Exit;
+use crate::cli::args::SelectionFlags;
+use crate::cli::session::{Opened, Session};
+
+/// 1 where a node failed; a warning counts under `--warn-error`.
+pub fn exit_of(outcome: &RunOutcome, session: &Session) -> Exit {
+    let warned = |status| session.settings.warn_error && status == headwater::result::Status::Warn;
+    let failed = outcome.results.iter().any(|result| result.is_failure() || warned(result.status));
+    if failed { Exit::Failure } else { Exit::Success }
+}
+
+/// What the executor needs from the command line; ctrl-C cancels it.
+pub fn runner(session: &Session, opened: &Opened) -> Runner {
+    let cancel = CancellationToken::new();
+    let trigger = cancel.clone();
+    let events = opened.events.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            tell_interrupted(events.as_ref());
+            trigger.cancel();
+        }
+    });
+    Runner { settings: opened.settings.clone(), events: opened.events.clone(), cancel, world: session.world.clone() }
+}
+
+fn tell_interrupted(events: &dyn EventSink) {
+    events.emit(Event::Message { text: "Interrupted: running nodes are stopped, the rest are skipped".to_string(), info: true });
+}
+
+/// The selection of the command line, with the resource types the command works on narrowed by `--resource-type`.
+pub fn selection(
+    flags: &SelectionFlags,
+    types: &[ResourceType],
+    loaded: &Loaded,
+    session: &Session,
+) -> Outcome<SelectionArgs> {
+    let wanted = resource_types(&flags.resource_type, types)?;
+    let unwanted = resource_types(&flags.exclude_resource_type, types)?;
+    let kept = |kind: &ResourceType| (wanted.is_empty() || wanted.contains(kind)) && !unwanted.contains(kind);
+    let mut resource_types: Vec<ResourceType> = types.iter().copied().filter(kept).collect();
+    // `ls --resource-type analysis` may name what the command leaves out by default.
+    resource_types.extend(wanted.iter().filter(|kind| !types.contains(kind)));
+    let project_mode = loaded.project.flags.get("indirect_selection").and_then(serde_json::Value::as_str);
+    let mode = match flags.indirect_selection {
+        Some(mode) => mode.as_str().to_string(),
+        None => session.world.env("DBT_INDIRECT_SELECTION").or(project_mode.map(str::to_string)).unwrap_or_else(|| "eager".to_string()),
+    };
+    Ok(SelectionArgs { select: flags.select.clone(), exclude: flags.exclude.clone(), resource_types, indirect_selection: mode })
+}
+
+fn resource_types(names: &[String], types: &[ResourceType]) -> Outcome<Vec<ResourceType>> {
+    let mut found = Vec::new();
+    for name in names.iter().flat_map(|name| name.split_whitespace()) {
+        match name {
+            "all" | "default" => found.extend(types),
+            _ => match serde_json::from_value(serde_json::Value::from(name)) {
+                Ok(kind) => found.push(kind),
+                Err(_) => {
+                    let known = ["model", "seed", "snapshot", "test", "analysis", "source", "exposure", "unit_test", "metric",
+                        "semantic_model", "saved_query", "all", "default"];
+                    return Diagnostic::error("bad-argument", format!("`{name}` is not a resource type")).suggest(name, known).fail();
+                }
+            },
+        }
+    }
+    Ok(found)
+}

@@ -1,2 +1,0 @@
-{{ config(tags=['web', 'nightly']) }}
-select * from {{ ref('stg_events') }}
