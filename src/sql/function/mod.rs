@@ -11,6 +11,7 @@ mod json;
 mod lenient;
 pub(super) mod number;
 mod number_format;
+mod round;
 mod text;
 
 use std::hash::{Hash, Hasher};
@@ -31,6 +32,7 @@ pub fn register_functions(ctx: &SessionContext) {
     for function in files.into_iter().flatten() {
         ctx.register_udf(udf(function));
     }
+    ctx.register_udf(round::function());
     for function in lenient::functions() {
         ctx.register_udf(function);
     }
