@@ -112,7 +112,7 @@ fn remainder(left: &Value, right: &Value) -> Result<Value, Error> {
 /// `a + b` and `a - b` of values that are no dates, as minijinja has it.
 fn arithmetic(sign: char, left: &Value, right: &Value) -> Result<Value, Error> {
     static PLAIN: LazyLock<Environment<'static>> = LazyLock::new(Environment::new);
-    let context: Value = [("a", left.clone()), ("b", right.clone())].into_iter().collect();
+    let context = Value::from_pairs([("a", left.clone()), ("b", right.clone())]);
     PLAIN
         .compile_expression(if sign == '+' { "a + b" } else { "a - b" })?
         .eval(context)

@@ -14,7 +14,7 @@ use minijinja::machinery::{Token, Tokenizer, ast, parse};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Error, ErrorKind};
 
-use super::syntax_tree;
+use super::syntax_tree::{self, Part};
 
 /// What every template that is rendered (not called) begins with. Macros are templates of their own, included by `__invoke` so
 /// that they run in the state of their caller: `caller()` and macro values stay alive, and no state is built for a call.
@@ -320,8 +320,8 @@ fn operators(first: Rewritten, tokens: &[Spot<'_>]) -> Result<Rewritten, Error> 
         return Ok(first);
     };
     let mut edits = Vec::new();
-    syntax_tree::expressions(&tree, &mut |expr| {
-        if let ast::Expr::BinOp(node) = expr
+    syntax_tree::walk(&tree, &mut |part| {
+        if let Part::Expr(ast::Expr::BinOp(node)) = part
             && let Some((call, sign)) = stand_in(node.op, dates)
         {
             let left = node.left.span().end_offset as usize;
