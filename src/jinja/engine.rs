@@ -1,6 +1,6 @@
 //! The engine behind [`Jinja`]: two minijinja environments over one macro table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -126,7 +126,8 @@ impl Jinja {
             return Ok(template.source.strip_suffix('\n').unwrap_or(&template.source).to_string());
         }
         let rewritten = rewrite::template(&template.source).map_err(|error| self.unreadable(&error, template))?;
-        let root = Value::from_dyn_object(Root::new(self.engine.clone(), scope.clone()));
+        let absent = if scope.executes() { HashSet::new() } else { rewrite::called_names(&template.source) };
+        let root = Value::from_dyn_object(Root::tolerating(self.engine.clone(), scope.clone(), absent));
         let environment = self.environment(scope.as_ref());
         environment
             .template_from_named_str(RENDERED, &rewritten.text)

@@ -99,10 +99,14 @@ impl Engine {
             ErrorKind::InvalidOperation if detail == "value of type undefined is not callable" => {
                 self.unknown_name(callee(expression), scope)
             }
-            ErrorKind::UnknownFilter => Diagnostic::error("jinja-filter-not-found", detail.replace("filter ", "no filter is called ")
-                .replace(" is unknown", "")),
-            ErrorKind::UnknownTest => Diagnostic::error("jinja-test-not-found", detail.replace("test ", "no test is called ")
-                .replace(" is unknown", "")),
+            ErrorKind::UnknownFilter => Diagnostic::error(
+                "jinja-filter-not-found",
+                detail.replace("filter ", "no filter is called ").replace(" is unknown", ""),
+            ),
+            ErrorKind::UnknownTest => Diagnostic::error(
+                "jinja-test-not-found",
+                detail.replace("test ", "no test is called ").replace(" is unknown", ""),
+            ),
             ErrorKind::UnknownMethod => Diagnostic::error("jinja-method-not-found", sentence(detail)),
             ErrorKind::TooManyArguments | ErrorKind::MissingArgument => Diagnostic::error("jinja-arguments", text_of(error)),
             ErrorKind::InvalidOperation if detail.contains("recursion limit") => {
