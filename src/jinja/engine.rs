@@ -168,7 +168,8 @@ impl Jinja {
             })
     }
 
-    /// The macro that `name` means in `package`, or, without one, in the root project and then among the built-in ones.
+    /// The macro that `name` means in `package`; without one, in the root project, then among the built-in ones, then in any
+    /// package.
     pub fn find_macro(&self, name: &str, package: Option<&str>) -> Option<UniqueId> {
         let index = self.index(name, package, &self.engine.settings.project_name)?;
         Some(self.engine.macros.entry(index).source.unique_id.clone())
@@ -222,7 +223,7 @@ impl Jinja {
             Some(package) => self.engine.macros.in_package(package, name),
             None => match name.split_once('.') {
                 Some((package, name)) => self.engine.macros.in_package(package, name),
-                None => self.engine.macros.visible(scope_package, name),
+                None => self.engine.macros.visible(scope_package, name).or_else(|| self.engine.macros.anywhere(name)),
             },
         }
     }

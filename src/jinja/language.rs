@@ -8,7 +8,7 @@ use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 use super::arguments::Arguments;
 use super::collection::{Dict, dict, dict_entries, list, owned};
-use super::{invoke, moment};
+use super::{invoke, moment, relation};
 
 /// Adds the functions that rewritten templates call, and the filters and tests of Jinja and dbt that minijinja lacks.
 pub(super) fn install(environment: &mut Environment<'static>) {
@@ -35,6 +35,7 @@ pub(super) fn install(environment: &mut Environment<'static>) {
     });
     filters(environment);
     environment.add_test("sequence", |value: &Value| matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::String));
+    environment.add_test("mapping", |value: &Value| value.kind() == ValueKind::Map || relation::is_mapping(value));
     environment.add_test("callable", |value: &Value| {
         value.as_object().is_some_and(|object| {
             let name = object.type_name();

@@ -38,6 +38,11 @@ pub(super) fn value(relation: Relation, kind: Option<RelationType>) -> Value {
     answer(RefAnswer { relation, relation_type: kind, rendered: None })
 }
 
+/// Whether a value is a relation or a column: dbt's are mappings too.
+pub(super) fn is_mapping(value: &Value) -> bool {
+    from_value(value).is_some() || value.downcast_object_ref::<ColumnValue>().is_some()
+}
+
 /// The relation in a value; none for anything else.
 pub(super) fn from_value(value: &Value) -> Option<&RelationValue> {
     value.downcast_object_ref::<RelationValue>()
@@ -148,7 +153,9 @@ impl Object for RelationValue {
             "type" => self.kind.map_or(Value::from(()), |kind| Value::from(kind.as_str())),
             "is_table" => self.is(RelationType::Table),
             "is_view" => self.is(RelationType::View),
-            "is_cte" => self.is(RelationType::Cte),
+            "is_cte" => Value::from(matches!(self.kind, Some(RelationType::Cte | RelationType::Ephemeral))),
+            // Packages know a relation by this, as dbt's adapters serialize theirs.
+            "metadata" => record([("type", Value::from("DataFusionRelation"))]),
             "is_materialized_view" => self.is(RelationType::MaterializedView),
             "is_pointer" | "is_dynamic_table" | "is_iceberg_format" | "is_function" => Value::from(false),
             "can_be_renamed" | "can_be_replaced" => {
@@ -213,7 +220,7 @@ pub(super) fn api(root: &Arc<Root>) -> Value {
 pub(super) fn relation_class(root: &Arc<Root>) -> Value {
     root.service("Relation", None, |method| match method {
         "create" => Some(create_relation),
-        "View" => None,
+        "add_ephemeral_prefix" => Some(|_, _, args| Ok(Value::from(format!("__dbt__cte__{}", args.text(0, "name")?)))),
         _ => None,
     })
 }

@@ -130,8 +130,8 @@ pub(super) fn template(source: &str) -> Result<Rewritten, Error> {
     operators(builder.finish(), &tokens)
 }
 
-/// Names that a template calls as functions and does not test (`x is defined`). While parsing, dbt lets a call of something unknown
-/// pass: the node may never be compiled.
+/// Names that a template calls as functions and does not test (`x is defined`). While parsing, dbt lets a call of something
+/// unknown pass: the node may never be compiled.
 pub(super) fn called_names(source: &str) -> HashSet<String> {
     const ALWAYS_THERE: &[&str] = &["range", "dict", "namespace", "debug", "loop", "caller", "super"];
     let Ok(tokens) = tokens(source) else { return HashSet::new() };
@@ -299,6 +299,10 @@ fn literal_edits(tokens: &[Spot<'_>]) -> Vec<Edit> {
                 if open.pop() == Some(true) {
                     edits.push(Edit { at: range.end, delete: 0, insert: ")" });
                 }
+            }
+            // Jinja takes a colon at the end of a tag: `{% if execute: %}`.
+            Token::Colon if matches!(tokens.get(index + 1), Some((Token::BlockEnd, _))) => {
+                edits.push(Edit { at: range.start, delete: 1, insert: "" });
             }
             Token::Ident("do") if matches!(before, Some(Token::BlockStart)) => {
                 edits.push(Edit { at: range.start, delete: 2, insert: "set __x=" });

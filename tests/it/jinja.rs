@@ -634,6 +634,7 @@ fn a_node_of_a_package_sees_its_own_macros_first() {
     assert_eq!(jinja.find_macro("cents", Some("utils")), Some(UniqueId::from("macro.utils.cents")));
     assert_eq!(jinja.find_macro("utils.star", None), Some(UniqueId::from("macro.utils.star")));
     assert_eq!(jinja.find_macro("generate_schema_name", None), Some(UniqueId::from("macro.dbt.generate_schema_name")));
+    assert_eq!(jinja.find_macro("star", None), Some(UniqueId::from("macro.utils.star")));
     assert_eq!(jinja.find_macro("nothing", None), None);
     let dependencies: Vec<String> =
         jinja.macro_dependencies(&"macro.shop.outer".into()).iter().map(ToString::to_string).collect();
@@ -727,6 +728,10 @@ fn built_in_macros_answer_and_can_be_overridden() {
                 "\"lake\".\"main\".\"this_one\"|(select * from \"lake\".\"main\".\"this_one\" where a > 1) dbt_subquery",
             ),
             ("{% call set_sql_header(config) %}set x = 1;{% endcall %}{{ config.get('sql_header') }}", "set x = 1;"),
+            (
+                "{% if execute: %}{{ api.Relation.add_ephemeral_prefix('m') }}{% endif %} {{ this is mapping and this.get('metadata', {}).get('type', '').endswith('Relation') }}",
+                "__dbt__cte__m True",
+            ),
             (
                 "{{ make_temp_relation(this) }} {{ get_or_create_relation('lake', 'main', 'orders', 'table')[0] }}",
                 "\"lake\".\"main\".\"this_one__dbt_tmp\" True",
@@ -1017,4 +1022,25 @@ fn parsing_lets_calls_of_the_unknown_pass() {
         render_with(&jinja, "{{ nope_macro() }}", Arc::default()).expect_err("compiling is strict").code,
         "jinja-undefined"
     );
+}
+
+#[test]
+fn one_engine_serves_many_threads() {
+    let jinja = engine(shop());
+    std::thread::scope(|threads| {
+        let work = |number: usize| {
+            let jinja = &jinja;
+            move || {
+                let text = format!(
+                    "{{% set l = [] %}}{{% do l.append({number}) %}}{{{{ l }}}}{{{{ fib(7) }}}}{{{{ outer({number}) }}}}"
+                );
+                render_with(jinja, &text, Arc::default()).expect("it renders")
+            }
+        };
+        let handles: Vec<_> = (0..8).map(|number| threads.spawn(work(number))).collect();
+        for (number, handle) in handles.into_iter().enumerate() {
+            let text = handle.join().expect("no thread panics");
+            assert_eq!(text, format!("[{number}]13<o>[{number}{number}][{number}{number}]</o>"));
+        }
+    });
 }
