@@ -23,9 +23,8 @@ impl<'a> Arguments<'a> {
     }
 
     pub fn require(&self, index: usize, name: &str) -> Result<&'_ Value, Error> {
-        self.get(index, name).ok_or_else(|| {
-            Error::new(ErrorKind::MissingArgument, format!("`{}` needs the argument `{name}`", self.function))
-        })
+        self.get(index, name)
+            .ok_or_else(|| Error::new(ErrorKind::MissingArgument, format!("`{}` needs the argument `{name}`", self.function)))
     }
 
     /// A text argument.
@@ -57,7 +56,10 @@ impl<'a> Arguments<'a> {
             return Ok(());
         }
         let given = self.positional.len();
-        Err(Error::new(ErrorKind::TooManyArguments, format!("`{}` takes at most {count} arguments, {given} were given", self.function)))
+        Err(Error::new(
+            ErrorKind::TooManyArguments,
+            format!("`{}` takes at most {count} arguments, {given} were given", self.function),
+        ))
     }
 }
 

@@ -32,7 +32,7 @@ impl BlockKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
     pub kind: BlockKind,
-    /// What dbt registers it as: `my_macro`, `test_<name>`, `materialization_<name>_<adapter>`, the plain name of docs and snapshots.
+    /// What dbt registers it as: `my_macro`, `test_<name>`, `materialization_<name>_<adapter>`; docs and snapshots as written.
     pub name: String,
     /// From the opening tag's `{%` to the closing tag's `%}`.
     pub source: String,
@@ -202,7 +202,9 @@ impl<'t> Reader<'t> {
             if CONTROL.contains(&word) && self.control.last().is_some_and(|(open, _)| *open == word) {
                 self.control.pop();
             } else if BlockKind::of_tag(word).is_some() {
-                return Diagnostic::error("block-not-open", format!("`{}` closes nothing", tag.word)).at(self.place(tag.start)).fail();
+                return Diagnostic::error("block-not-open", format!("`{}` closes nothing", tag.word))
+                    .at(self.place(tag.start))
+                    .fail();
             }
         }
         Ok(())
@@ -249,7 +251,8 @@ fn expected_form(kind: BlockKind) -> &'static str {
 }
 
 fn block_name(kind: BlockKind, rest: &str) -> Option<String> {
-    let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_' && (c != '-' || kind != BlockKind::Docs)).unwrap_or(rest.len());
+    let length =
+        rest.find(|c: char| !c.is_alphanumeric() && c != '_' && (c != '-' || kind != BlockKind::Docs)).unwrap_or(rest.len());
     let name = &rest[..length];
     if name.is_empty() {
         return None;

@@ -51,7 +51,12 @@ fn reference(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
     let (package, name) = match text.as_deref() {
         Some([name]) => (None, name.clone()),
         Some([package, name]) => (Some(package.clone()), name.clone()),
-        _ => return Err(wrong_arguments("`ref` takes a name, or a package and a name, as text", "write `ref('model')` or `ref('package', 'model')`")),
+        _ => {
+            return Err(wrong_arguments(
+                "`ref` takes a name, or a package and a name, as text",
+                "write `ref('model')` or `ref('package', 'model')`",
+            ));
+        }
     };
     if let Some((unknown, _)) = args.named.iter().find(|(key, _)| !matches!(key.as_str(), "version" | "v")) {
         return Err(wrong_arguments(&format!("`ref` takes no argument `{unknown}`"), "expected `version` (or `v`)"));
@@ -76,7 +81,12 @@ pub(super) fn config(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outc
         ([mapping], []) if mapping.kind() == ValueKind::Map => {
             dict_entries(mapping)?.iter().map(|(key, value)| (key.to_string(), to_json(value))).collect::<JsonMap>()
         }
-        _ => return Err(wrong_arguments("`config` takes keyword arguments, or one dictionary", "write `config(materialized='table')`")),
+        _ => {
+            return Err(wrong_arguments(
+                "`config` takes keyword arguments, or one dictionary",
+                "write `config(materialized='table')`",
+            ));
+        }
     };
     root.scope.set_config(entries).map_err(carry)?;
     Ok(Value::from(""))
@@ -127,7 +137,8 @@ fn config_require(root: &Arc<Root>, args: &Arguments<'_>) -> Outcome {
 }
 
 fn persists(root: &Arc<Root>, what: &str) -> bool {
-    root.scope.executes() && root.scope.config_value("persist_docs").is_some_and(|docs| docs.get(what).and_then(|v| v.as_bool()) == Some(true))
+    root.scope.executes()
+        && root.scope.config_value("persist_docs").is_some_and(|docs| docs.get(what).and_then(|v| v.as_bool()) == Some(true))
 }
 
 pub(super) fn var(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
@@ -226,7 +237,9 @@ fn zip(_root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
     for value in args.positional {
         match value.try_iter() {
             Ok(items) => columns.push(items),
-            Err(error) => return args.named.iter().find(|(key, _)| key == "default").map(|(_, value)| value.clone()).ok_or(error),
+            Err(error) => {
+                return args.named.iter().find(|(key, _)| key == "default").map(|(_, value)| value.clone()).ok_or(error);
+            }
         }
     }
     let mut rows = Vec::new();
@@ -289,8 +302,10 @@ fn load_result(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
         None => Ok(Value::from(())),
         Some(slot) if name == "main" => Ok(slot.clone().unwrap_or(Value::from(()))),
         Some(slot) => slot.take().ok_or_else(|| {
-            carry(Diagnostic::error("result-loaded", format!("the result `{name}` was loaded already"))
-                .help("keep it with `set`, or give every statement its own name"))
+            carry(
+                Diagnostic::error("result-loaded", format!("the result `{name}` was loaded already"))
+                    .help("keep it with `set`, or give every statement its own name"),
+            )
         }),
     }
 }
@@ -310,7 +325,9 @@ fn render(root: &Arc<Root>, state: Vm, args: &Arguments<'_>) -> Outcome {
 fn try_or_compiler_error(_root: &Arc<Root>, state: Vm, args: &Arguments<'_>) -> Outcome {
     let message = args.require(0, "message_if_exception")?.to_string();
     let function = args.require(1, "func")?.clone();
-    function.call(state, args.positional.get(2..).unwrap_or_default()).map_err(|_| carry(Diagnostic::error("jinja-raised", message)))
+    function
+        .call(state, args.positional.get(2..).unwrap_or_default())
+        .map_err(|_| carry(Diagnostic::error("jinja-raised", message)))
 }
 
 /// `validation.any[…]`: a check that accepts everything; configs are checked where they are read.

@@ -205,7 +205,8 @@ pub(super) fn plain_method(state: &mut State, value: &Value, method: &str, args:
     }
 }
 
-const MUTATING: &[&str] = &["append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "update", "setdefault", "popitem"];
+const MUTATING: &[&str] =
+    &["append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "update", "setdefault", "popitem"];
 
 fn sequence(value: &Value) -> Result<Vec<Value>, Error> {
     Ok(value.try_iter()?.collect())
@@ -272,7 +273,10 @@ fn list_method(this: &Arc<List>, method: &str, args: &Arguments<'_>) -> Result<V
         }
         "index" => {
             let wanted = args.require(0, "value")?;
-            return this.position(wanted).map(Value::from).ok_or_else(|| invalid(format!("index: {wanted:?} is not in the list")));
+            return this
+                .position(wanted)
+                .map(Value::from)
+                .ok_or_else(|| invalid(format!("index: {wanted:?} is not in the list")));
         }
         _ => return Err(Error::from(ErrorKind::UnknownMethod)),
     }

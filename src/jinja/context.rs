@@ -1,6 +1,6 @@
 //! What a name means in a template: the render's own names, macros, packages, then dbt's context.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +19,8 @@ pub(super) struct Root {
     pub scope: Arc<dyn NodeScope>,
     /// Results of `statement` blocks by name; none for one that was loaded already.
     results: Mutex<HashMap<String, Option<Value>>>,
+    /// Names that the template calls and that may mean nothing yet; empty while compiling.
+    absent: HashSet<String>,
 }
 
 /// A function of the context.
@@ -26,7 +28,12 @@ pub(super) type Native = fn(&Arc<Root>, &mut State<'_, '_>, &Arguments<'_>) -> R
 
 impl Root {
     pub fn new(engine: Arc<Engine>, scope: Arc<dyn NodeScope>) -> Arc<Self> {
-        Arc::new(Self { engine, scope, results: Mutex::new(HashMap::new()) })
+        Self::tolerating(engine, scope, HashSet::new())
+    }
+
+    /// A context in which calling one of `absent` gives undefined where nothing has that name.
+    pub fn tolerating(engine: Arc<Engine>, scope: Arc<dyn NodeScope>, absent: HashSet<String>) -> Arc<Self> {
+        Arc::new(Self { engine, scope, results: Mutex::new(HashMap::new()), absent })
     }
 
     pub fn results(&self) -> MutexGuard<'_, HashMap<String, Option<Value>>> {
@@ -79,7 +86,7 @@ impl Object for Root {
         if self.engine.macros.has_package(key) {
             return Some(Value::from_object(PackageReference { root: self.clone(), package: key.to_string() }));
         }
-        self.built_in(key)
+        self.built_in(key).or_else(|| self.absent.contains(key).then(|| Value::from_object(Absent)))
     }
 
     fn call_method(self: &Arc<Self>, state: &mut State<'_, '_>, method: &str, args: &[Value]) -> Result<Value, Error> {
@@ -92,6 +99,24 @@ impl Object for Root {
             Some(value) => value.call(state, args),
             None => Err(Error::from(minijinja::ErrorKind::UnknownMethod)),
         }
+    }
+}
+
+/// Something called that nothing is known of, while parsing.
+#[derive(Debug)]
+struct Absent;
+
+impl Object for Absent {
+    fn is_true(self: &Arc<Self>) -> bool {
+        false
+    }
+
+    fn call(self: &Arc<Self>, _state: &mut State<'_, '_>, _args: &[Value]) -> Result<Value, Error> {
+        Ok(Value::UNDEFINED)
+    }
+
+    fn render(self: &Arc<Self>, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
     }
 }
 

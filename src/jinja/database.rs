@@ -33,7 +33,9 @@ fn method(name: &str) -> Option<Native> {
             Ok(Value::from(if args.flag(1, "quote_config", false) { quote_identifier(&column) } else { column }))
         },
         "get_relation" => get_relation,
-        "get_columns_in_relation" => |root, _, args| Ok(list(columns(root, args, 0, "relation")?.iter().map(column_value).collect())),
+        "get_columns_in_relation" => {
+            |root, _, args| Ok(list(columns(root, args, 0, "relation")?.iter().map(column_value).collect()))
+        }
         "get_missing_columns" => missing_columns,
         "list_relations_without_caching" => list_relations_of,
         "list_relations" => list_relations,
@@ -48,8 +50,15 @@ fn method(name: &str) -> Option<Native> {
         "execute" => execute,
         "get_column_schema_from_query" => columns_of_query,
         "stage_external" => stage_external,
-        "expand_target_column_types" | "cache_added" | "cache_dropped" | "cache_renamed" | "commit" | "verify_database"
-        | "add_query" | "close_connection" | "release_connection" => |_, _, _| Ok(Value::from("")),
+        "expand_target_column_types"
+        | "cache_added"
+        | "cache_dropped"
+        | "cache_renamed"
+        | "commit"
+        | "verify_database"
+        | "add_query"
+        | "close_connection"
+        | "release_connection" => |_, _, _| Ok(Value::from("")),
         "valid_incremental_strategies" => |_, _, _| Ok(list(["append", "merge", "delete+insert"].map(Value::from).to_vec())),
         "supports" => |_, _, _| Ok(Value::from(false)),
         _ => return None,
@@ -160,11 +169,7 @@ fn already_exists(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Answer 
     Ok(Value::from(database.relation_type(&relation).map_err(carry)?.is_some()))
 }
 
-fn tell(
-    root: &Arc<Root>,
-    args: &Arguments<'_>,
-    act: fn(&dyn Introspect, &Relation) -> crate::diagnostic::Outcome<()>,
-) -> Answer {
+fn tell(root: &Arc<Root>, args: &Arguments<'_>, act: fn(&dyn Introspect, &Relation) -> crate::diagnostic::Outcome<()>) -> Answer {
     let value = args.require(0, "relation")?;
     if let (Some(database), false) = (reachable(root)?, value.is_none()) {
         act(database.as_ref(), &relation_argument(args, 0, "relation")?).map_err(carry)?;

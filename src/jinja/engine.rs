@@ -1,6 +1,6 @@
 //! The engine behind [`Jinja`]: two minijinja environments over one macro table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -126,7 +126,8 @@ impl Jinja {
             return Ok(template.source.strip_suffix('\n').unwrap_or(&template.source).to_string());
         }
         let rewritten = rewrite::template(&template.source).map_err(|error| self.unreadable(&error, template))?;
-        let root = Value::from_dyn_object(Root::new(self.engine.clone(), scope.clone()));
+        let absent = if scope.executes() { HashSet::new() } else { rewrite::called_names(&template.source) };
+        let root = Value::from_dyn_object(Root::tolerating(self.engine.clone(), scope.clone(), absent));
         let environment = self.environment(scope.as_ref());
         environment
             .template_from_named_str(RENDERED, &rewritten.text)
@@ -167,7 +168,8 @@ impl Jinja {
             })
     }
 
-    /// The macro that `name` means in `package`, or, without one, in the root project and then among the built-in ones.
+    /// The macro that `name` means in `package`; without one, in the root project, then among the built-in ones, then in any
+    /// package.
     pub fn find_macro(&self, name: &str, package: Option<&str>) -> Option<UniqueId> {
         let index = self.index(name, package, &self.engine.settings.project_name)?;
         Some(self.engine.macros.entry(index).source.unique_id.clone())
@@ -221,7 +223,7 @@ impl Jinja {
             Some(package) => self.engine.macros.in_package(package, name),
             None => match name.split_once('.') {
                 Some((package, name)) => self.engine.macros.in_package(package, name),
-                None => self.engine.macros.visible(scope_package, name),
+                None => self.engine.macros.visible(scope_package, name).or_else(|| self.engine.macros.anywhere(name)),
             },
         }
     }

@@ -84,8 +84,10 @@ impl Engine {
         };
         let from = rewritten.original_offset(range.start);
         let to = rewritten.original_offset(range.end).max(from);
+        let from = expression_start(text, from);
         let (line, column) = line_and_column(text, from);
-        Some(Frame { macro_name, location: start.offset_by(line, column), expression: expression(text, from, to) })
+        let expression = text.get(from..to).unwrap_or_default().trim().to_string();
+        Some(Frame { macro_name, location: start.offset_by(line, column), expression })
     }
 
     fn describe(&self, error: &Error, expression: &str, scope: &dyn NodeScope) -> Diagnostic {
@@ -97,10 +99,14 @@ impl Engine {
             ErrorKind::InvalidOperation if detail == "value of type undefined is not callable" => {
                 self.unknown_name(callee(expression), scope)
             }
-            ErrorKind::UnknownFilter => Diagnostic::error("jinja-filter-not-found", detail.replace("filter ", "no filter is called ")
-                .replace(" is unknown", "")),
-            ErrorKind::UnknownTest => Diagnostic::error("jinja-test-not-found", detail.replace("test ", "no test is called ")
-                .replace(" is unknown", "")),
+            ErrorKind::UnknownFilter => Diagnostic::error(
+                "jinja-filter-not-found",
+                detail.replace("filter ", "no filter is called ").replace(" is unknown", ""),
+            ),
+            ErrorKind::UnknownTest => Diagnostic::error(
+                "jinja-test-not-found",
+                detail.replace("test ", "no test is called ").replace(" is unknown", ""),
+            ),
             ErrorKind::UnknownMethod => Diagnostic::error("jinja-method-not-found", sentence(detail)),
             ErrorKind::TooManyArguments | ErrorKind::MissingArgument => Diagnostic::error("jinja-arguments", text_of(error)),
             ErrorKind::InvalidOperation if detail.contains("recursion limit") => {
@@ -178,17 +184,16 @@ fn sentence(text: &str) -> String {
     text.trim_end_matches('.').to_string()
 }
 
-/// The expression that ends at `to`, from its first name on: the engine's ranges begin at the last operator of a chain.
-fn expression(text: &str, from: usize, to: usize) -> String {
-    let Some(tail) = text.get(from..to) else { return String::new() };
-    let before = text[..from].as_bytes();
-    if !tail.starts_with(['.', '[', '(']) {
-        return tail.trim().to_string();
+/// Where the expression begins that has `from` in it: the engine's ranges begin at the last operator of a chain like `a.b(c)`.
+fn expression_start(text: &str, from: usize) -> usize {
+    let bytes = text.as_bytes();
+    if !matches!(bytes.get(from), Some(b'.' | b'[' | b'(')) {
+        return from;
     }
     let mut at = from;
     let mut depth = 0usize;
     while at > 0 {
-        match before[at - 1] {
+        match bytes[at - 1] {
             b')' | b']' => depth += 1,
             b'(' | b'[' if depth == 0 => break,
             b'(' | b'[' => depth -= 1,
@@ -197,7 +202,7 @@ fn expression(text: &str, from: usize, to: usize) -> String {
         }
         at -= 1;
     }
-    text.get(at..to).unwrap_or(tail).trim().to_string()
+    if text.is_char_boundary(at) { at } else { from }
 }
 
 /// What an access that failed was made on: `a.b` for `a.b.c`, `a` for `a[0]` and `a.f(x)`.

@@ -46,7 +46,8 @@ fn raised(code: &'static str, text: String) -> Error {
 }
 
 fn raise(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
-    let text: Vec<String> = args.positional.iter().chain(args.named.iter().map(|(_, value)| value)).take(1).map(Value::to_string).collect();
+    let text: Vec<String> =
+        args.positional.iter().chain(args.named.iter().map(|(_, value)| value)).take(1).map(Value::to_string).collect();
     Err(raised("jinja-raised", text.join(" ")))
 }
 
@@ -56,7 +57,10 @@ fn not_implemented(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Argumen
 
 fn contract(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
     let (declared, given) = (args.require(0, "yaml_columns")?, args.require(1, "sql_columns")?);
-    Err(raised("contract-broken", format!("the model's columns are not those of its contract: declared {declared}, given {given}")))
+    Err(raised(
+        "contract-broken",
+        format!("the model's columns are not those of its contract: declared {declared}, given {given}"),
+    ))
 }
 
 fn missing_relation(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
@@ -68,8 +72,12 @@ fn missing_config(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Argument
 }
 
 fn missing_materialization(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
-    let name = args.require(0, "model")?.get_attr("config").and_then(|config| config.get_attr("materialized")).unwrap_or_default();
-    Err(raised("materialization-missing", format!("there is no materialization `{name}` for {}", args.require(1, "adapter_type")?)))
+    let name =
+        args.require(0, "model")?.get_attr("config").and_then(|config| config.get_attr("materialized")).unwrap_or_default();
+    Err(raised(
+        "materialization-missing",
+        format!("there is no materialization `{name}` for {}", args.require(1, "adapter_type")?),
+    ))
 }
 
 fn wrong_type(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {

@@ -94,7 +94,8 @@ impl Object for MacroReference {
             return Err(carry(too_deep(name)));
         }
         state.get_or_insert_extension(Depth::default()).0 = depth + 1;
-        let invoker = state.get_temp(INVOKER).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "macros cannot be called here"))?;
+        let invoker =
+            state.get_temp(INVOKER).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "macros cannot be called here"))?;
         let result = invoker.call(state, &[Value::from(entry.source.unique_id.as_str()), Value::from_object(bound)]);
         state.get_or_insert_extension(Depth::default()).0 = depth;
         result.or_else(|error| match returned(&error) {
@@ -221,7 +222,8 @@ impl Object for PackageReference {
         }
         let names = self.root.engine.macros.names_in(&self.package);
         Err(carry(
-            Diagnostic::error("macro-not-found", format!("package `{}` has no macro `{method}`", self.package)).suggest(method, names),
+            Diagnostic::error("macro-not-found", format!("package `{}` has no macro `{method}`", self.package))
+                .suggest(method, names),
         ))
     }
 }

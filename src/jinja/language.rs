@@ -8,7 +8,7 @@ use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 use super::arguments::Arguments;
 use super::collection::{Dict, dict, dict_entries, list, owned};
-use super::{invoke, moment};
+use super::{invoke, moment, relation};
 
 /// Adds the functions that rewritten templates call, and the filters and tests of Jinja and dbt that minijinja lacks.
 pub(super) fn install(environment: &mut Environment<'static>) {
@@ -34,10 +34,14 @@ pub(super) fn install(environment: &mut Environment<'static>) {
         Ok(dict(entries))
     });
     filters(environment);
+    environment.add_test("sequence", |value: &Value| matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::String));
+    environment.add_test("mapping", |value: &Value| value.kind() == ValueKind::Map || relation::is_mapping(value));
     environment.add_test("callable", |value: &Value| {
         value.as_object().is_some_and(|object| {
             let name = object.type_name();
-            ["MacroReference", "context::Function", "BoxedFunction", "macro_object::Macro"].iter().any(|kind| name.ends_with(kind))
+            ["MacroReference", "context::Function", "BoxedFunction", "macro_object::Macro"]
+                .iter()
+                .any(|kind| name.ends_with(kind))
         })
     });
 }
@@ -64,6 +68,18 @@ fn filters(environment: &mut Environment<'static>) {
         text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).count()
     });
     environment.add_filter("truncate", truncate);
+    environment.add_filter("center", |text: &str, width: Option<usize>| {
+        let missing = width.unwrap_or(80).saturating_sub(text.chars().count());
+        format!("{}{text}{}", " ".repeat(missing / 2), " ".repeat(missing - missing / 2))
+    });
+    for name in ["default", "d"] {
+        environment.add_filter(name, |value: Value, values: Rest<Value>, named: Kwargs| {
+            let values = with_named(values, named);
+            let args = Arguments::new("default", &values);
+            let missing = value.is_undefined() || (args.flag(1, "boolean", false) && !value.is_true());
+            if missing { args.get(0, "default_value").cloned().unwrap_or(Value::from("")) } else { value }
+        });
+    }
 }
 
 /// Jinja's `truncate(length=255, killwords=false, end='...', leeway=5)`.
@@ -78,7 +94,11 @@ fn truncate(text: String, values: Rest<Value>, named: Kwargs) -> Result<String, 
         return Ok(text);
     }
     let kept: String = text.chars().take(length.saturating_sub(end.chars().count())).collect();
-    let kept = if args.flag(1, "killwords", false) { kept.as_str() } else { kept.rsplit_once(' ').map_or(kept.as_str(), |(head, _)| head) };
+    let kept = if args.flag(1, "killwords", false) {
+        kept.as_str()
+    } else {
+        kept.rsplit_once(' ').map_or(kept.as_str(), |(head, _)| head)
+    };
     Ok(format!("{kept}{end}"))
 }
 
@@ -105,16 +125,18 @@ fn remainder(left: &Value, right: &Value) -> Result<Value, Error> {
     }
     match (f64::try_from(left.clone()), f64::try_from(right.clone())) {
         (Ok(a), Ok(b)) if b != 0.0 && left.is_number() && right.is_number() => Ok(Value::from(a - b * (a / b).floor())),
-        _ => Err(Error::new(ErrorKind::InvalidOperation, format!("`%` is not possible between {} and {}", left.kind(), right.kind()))),
+        _ => Err(Error::new(
+            ErrorKind::InvalidOperation,
+            format!("`%` is not possible between {} and {}", left.kind(), right.kind()),
+        )),
     }
 }
 
 /// `a + b` and `a - b` of values that are no dates, as minijinja has it.
 fn arithmetic(sign: char, left: &Value, right: &Value) -> Result<Value, Error> {
     static PLAIN: LazyLock<Environment<'static>> = LazyLock::new(Environment::new);
-    let context: Value = [("a", left.clone()), ("b", right.clone())].into_iter().collect();
-    PLAIN
-        .compile_expression(if sign == '+' { "a + b" } else { "a - b" })?
-        .eval(context)
-        .map_err(|error| Error::new(ErrorKind::InvalidOperation, error.detail().unwrap_or("the operation is not possible").to_string()))
+    let context = Value::from_pairs([("a", left.clone()), ("b", right.clone())]);
+    PLAIN.compile_expression(if sign == '+' { "a + b" } else { "a - b" })?.eval(context).map_err(|error| {
+        Error::new(ErrorKind::InvalidOperation, error.detail().unwrap_or("the operation is not possible").to_string())
+    })
 }

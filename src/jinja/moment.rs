@@ -128,14 +128,17 @@ impl Moment {
         let pattern = pattern.replace("%f", &micros).replace("%z", &offset).replace("%Z", &zone.unwrap_or_default());
         use std::fmt::Write;
         let mut text = String::new();
-        write!(text, "{}", self.local.format(&pattern)).map_err(|_| invalid(format!("strftime: `{pattern}` is no valid pattern")))?;
+        write!(text, "{}", self.local.format(&pattern))
+            .map_err(|_| invalid(format!("strftime: `{pattern}` is no valid pattern")))?;
         Ok(text)
     }
 
     fn replaced(&self, args: &Arguments<'_>) -> Result<Value, Error> {
         let part = |name, now: u32| match args.get(usize::MAX, name) {
             None => Ok(now),
-            Some(value) => value.as_i64().and_then(|part| u32::try_from(part).ok()).ok_or_else(|| args.wrong(name, "an integer", value)),
+            Some(value) => {
+                value.as_i64().and_then(|part| u32::try_from(part).ok()).ok_or_else(|| args.wrong(name, "an integer", value))
+            }
         };
         let out_of_range = || invalid("replace: no such date");
         let year = part("year", self.local.year() as u32)? as i32;
@@ -200,11 +203,14 @@ impl Object for Moment {
             "isoweekday" => Value::from(self.local.weekday().number_from_monday()),
             "isocalendar" => {
                 let week = self.local.iso_week();
-                let parts = [Value::from(week.year()), Value::from(week.week()), Value::from(self.local.weekday().number_from_monday())];
+                let parts =
+                    [Value::from(week.year()), Value::from(week.week()), Value::from(self.local.weekday().number_from_monday())];
                 Value::from(Tuple::from(parts.to_vec()))
             }
             "replace" => self.replaced(&args)?,
-            "astimezone" => self.in_zone(args.get(0, "tz").and_then(|zone| zone.downcast_object_ref::<Zone>()).map_or(Tz::UTC, |zone| zone.0)),
+            "astimezone" => {
+                self.in_zone(args.get(0, "tz").and_then(|zone| zone.downcast_object_ref::<Zone>()).map_or(Tz::UTC, |zone| zone.0))
+            }
             _ => return Err(Error::new(ErrorKind::UnknownMethod, format!("a date has no method `{method}`"))),
         })
     }
@@ -322,13 +328,15 @@ fn datetime_class(name: &str) -> Option<Native> {
         "fromisoformat" => |_, _, args| {
             let text = args.text(0, "date_string")?;
             match parse(&text) {
-                Some(value) => Ok(moment(&value).map_or(Value::UNDEFINED, |time| Value::from_object(Moment { date_only: false, ..time.clone() }))),
+                Some(value) => Ok(moment(&value)
+                    .map_or(Value::UNDEFINED, |time| Value::from_object(Moment { date_only: false, ..time.clone() }))),
                 None => Err(invalid(format!("fromisoformat: `{text}` is no ISO date"))),
             }
         },
         "fromtimestamp" | "utcfromtimestamp" => |_, _, args| {
             let seconds = f64::try_from(args.require(0, "timestamp")?.clone())?;
-            let time = DateTime::from_timestamp_micros((seconds * 1e6) as i64).ok_or_else(|| invalid("the date is out of range"))?;
+            let time =
+                DateTime::from_timestamp_micros((seconds * 1e6) as i64).ok_or_else(|| invalid("the date is out of range"))?;
             Ok(naive(time.naive_utc()))
         },
         "combine" => |_, _, args| args.require(0, "date").cloned(),
@@ -338,7 +346,11 @@ fn datetime_class(name: &str) -> Option<Native> {
 
 fn now(_root: &Arc<Root>, args: &Arguments<'_>) -> Result<Value, Error> {
     match args.get(0, "tz").and_then(|zone| zone.downcast_object_ref::<Zone>()) {
-        Some(zone) => Ok(Value::from_object(Moment { local: Utc::now().with_timezone(&zone.0).naive_local(), zone: Some(zone.0), date_only: false })),
+        Some(zone) => Ok(Value::from_object(Moment {
+            local: Utc::now().with_timezone(&zone.0).naive_local(),
+            zone: Some(zone.0),
+            date_only: false,
+        })),
         None => Ok(naive(chrono::Local::now().naive_local())),
     }
 }
@@ -363,7 +375,8 @@ fn strptime(text: &str, pattern: &str) -> Result<Value, Error> {
     if let Ok(time) = DateTime::parse_from_str(text, &pattern) {
         return Ok(utc(time.with_timezone(&Utc)));
     }
-    let day = NaiveDate::parse_from_str(text, &pattern).or_else(|_| NaiveDate::parse_from_str(&format!("{text}-01"), &format!("{pattern}-%d")));
+    let day = NaiveDate::parse_from_str(text, &pattern)
+        .or_else(|_| NaiveDate::parse_from_str(&format!("{text}-01"), &format!("{pattern}-%d")));
     day.map(|day| naive(day.and_time(NaiveTime::MIN)))
         .map_err(|_| invalid(format!("strptime: `{text}` does not match the format `{pattern}`")))
 }
@@ -372,7 +385,9 @@ fn whole(args: &Arguments<'_>, index: usize, name: &str, default: Option<u32>) -
     match (args.get(index, name), default) {
         (None, Some(default)) => Ok(default),
         (None, None) => args.require(index, name).map(|_| 0),
-        (Some(value), _) => value.as_i64().and_then(|part| u32::try_from(part).ok()).ok_or_else(|| args.wrong(name, "an integer", value)),
+        (Some(value), _) => {
+            value.as_i64().and_then(|part| u32::try_from(part).ok()).ok_or_else(|| args.wrong(name, "an integer", value))
+        }
     }
 }
 
@@ -388,7 +403,8 @@ fn new_date(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>)
 fn new_datetime(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
     let part = |index, name| whole(args, index, name, Some(0));
     let time = (part(3, "hour")?, part(4, "minute")?, part(5, "second")?, part(6, "microsecond")?);
-    let local = day_of(args)?.and_hms_micro_opt(time.0, time.1, time.2, time.3).ok_or_else(|| invalid("there is no such time"))?;
+    let local =
+        day_of(args)?.and_hms_micro_opt(time.0, time.1, time.2, time.3).ok_or_else(|| invalid("there is no such time"))?;
     let zone = args.get(7, "tzinfo").and_then(|zone| zone.downcast_object_ref::<Zone>()).map(|zone| zone.0);
     Ok(Value::from_object(Moment { local, zone, date_only: false }))
 }
@@ -396,7 +412,12 @@ fn new_datetime(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<
 /// `timedelta(days, seconds, microseconds, milliseconds, minutes, hours, weeks)`.
 fn timedelta(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
     const UNITS: [(&str, f64); 7] = [
-        ("days", 86_400e6), ("seconds", 1e6), ("microseconds", 1.0), ("milliseconds", 1e3), ("minutes", 60e6), ("hours", 3600e6),
+        ("days", 86_400e6),
+        ("seconds", 1e6),
+        ("microseconds", 1.0),
+        ("milliseconds", 1e3),
+        ("minutes", 60e6),
+        ("hours", 3600e6),
         ("weeks", 604_800e6),
     ];
     let mut micros = 0.0;

@@ -48,7 +48,10 @@ fn compiled(pattern: &str, anchor: &Anchor) -> Result<Regex, Error> {
     Regex::new(&anchored).map_err(|error| {
         let reason = error.to_string();
         let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        Error::new(ErrorKind::InvalidOperation, format!("re: `{pattern}` is no regular expression that can be used here: {reason}"))
+        Error::new(
+            ErrorKind::InvalidOperation,
+            format!("re: `{pattern}` is no regular expression that can be used here: {reason}"),
+        )
     })
 }
 
@@ -56,7 +59,8 @@ fn first(args: &Arguments<'_>, anchor: Anchor) -> Result<Value, Error> {
     let regex = compiled(&args.text(0, "pattern")?, &anchor)?;
     let text = args.text(1, "string")?;
     let Some(captures) = regex.captures(&text) else { return Ok(Value::from(())) };
-    let whole = captures.get(0).map_or((0, 0), |whole| (text[..whole.start()].chars().count(), text[..whole.end()].chars().count()));
+    let whole =
+        captures.get(0).map_or((0, 0), |whole| (text[..whole.start()].chars().count(), text[..whole.end()].chars().count()));
     Ok(Value::from_object(Match {
         groups: captures.iter().map(|group| group.map(|group| group.as_str().to_string())).collect(),
         names: regex.capture_names().map(|name| name.map(str::to_string)).collect(),
@@ -132,7 +136,10 @@ impl Object for Match {
             },
             "groups" => Value::from(Tuple::from(self.groups.iter().skip(1).map(text).collect::<Vec<_>>())),
             "groupdict" => dict(
-                self.names.iter().zip(&self.groups).filter_map(|(name, group)| Some((Value::from(name.as_deref()?), text(group)))),
+                self.names
+                    .iter()
+                    .zip(&self.groups)
+                    .filter_map(|(name, group)| Some((Value::from(name.as_deref()?), text(group)))),
             ),
             "start" => Value::from(self.span.0),
             "end" => Value::from(self.span.1),

@@ -143,6 +143,11 @@ impl MacroTable {
         self.in_package(package, name).or_else(|| self.in_package(&self.root, name)).or_else(|| self.in_package(BUILT_IN, name))
     }
 
+    /// The macro `name` of the first package, by the packages' names, that has one: what `run-operation` falls back to.
+    pub fn anywhere(&self, name: &str) -> Option<usize> {
+        self.by_package.values().find_map(|macros| macros.get(name).copied())
+    }
+
     /// The macro that `adapter.dispatch(name, namespace)` finds, or the names it looked for.
     pub fn dispatch(&self, package: &str, name: &str, namespace: Option<&str>) -> Result<usize, Vec<String>> {
         let mut tried = Vec::new();

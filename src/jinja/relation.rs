@@ -38,6 +38,11 @@ pub(super) fn value(relation: Relation, kind: Option<RelationType>) -> Value {
     answer(RefAnswer { relation, relation_type: kind, rendered: None })
 }
 
+/// Whether a value is a relation or a column: dbt's are mappings too.
+pub(super) fn is_mapping(value: &Value) -> bool {
+    from_value(value).is_some() || value.downcast_object_ref::<ColumnValue>().is_some()
+}
+
 /// The relation in a value; none for anything else.
 pub(super) fn from_value(value: &Value) -> Option<&RelationValue> {
     value.downcast_object_ref::<RelationValue>()
@@ -148,11 +153,17 @@ impl Object for RelationValue {
             "type" => self.kind.map_or(Value::from(()), |kind| Value::from(kind.as_str())),
             "is_table" => self.is(RelationType::Table),
             "is_view" => self.is(RelationType::View),
-            "is_cte" => self.is(RelationType::Cte),
+            "is_cte" => Value::from(matches!(self.kind, Some(RelationType::Cte | RelationType::Ephemeral))),
+            // Packages know a relation by this, as dbt's adapters serialize theirs.
+            "metadata" => record([("type", Value::from("DataFusionRelation"))]),
             "is_materialized_view" => self.is(RelationType::MaterializedView),
             "is_pointer" | "is_dynamic_table" | "is_iceberg_format" | "is_function" => Value::from(false),
-            "can_be_renamed" | "can_be_replaced" => Value::from(matches!(self.kind, Some(RelationType::Table | RelationType::View))),
-            "path" => record([("database", self.part_value(0)), ("schema", self.part_value(1)), ("identifier", self.part_value(2))]),
+            "can_be_renamed" | "can_be_replaced" => {
+                Value::from(matches!(self.kind, Some(RelationType::Table | RelationType::View)))
+            }
+            "path" => {
+                record([("database", self.part_value(0)), ("schema", self.part_value(1)), ("identifier", self.part_value(2))])
+            }
             "quote_policy" => Self::policy(self.quote),
             "include_policy" => Self::policy(self.include),
             "quote_character" => Value::from("\""),
@@ -165,7 +176,9 @@ impl Object for RelationValue {
         let changed = match method {
             "include" => Self { include: self.flags(&args, self.include), rendered: None, ..(**self).clone() },
             "quote" => Self { quote: self.flags(&args, self.quote), rendered: None, ..(**self).clone() },
-            "without_identifier" => Self { include: [self.include[0], self.include[1], false], rendered: None, ..(**self).clone() },
+            "without_identifier" => {
+                Self { include: [self.include[0], self.include[1], false], rendered: None, ..(**self).clone() }
+            }
             "replace_path" => self.with_path(&args, 0)?,
             "incorporate" => self.incorporate(&args)?,
             "render" | "render_limited" => return Ok(Value::from(self.text())),
@@ -207,14 +220,18 @@ pub(super) fn api(root: &Arc<Root>) -> Value {
 pub(super) fn relation_class(root: &Arc<Root>) -> Value {
     root.service("Relation", None, |method| match method {
         "create" => Some(create_relation),
-        "View" => None,
+        "add_ephemeral_prefix" => Some(|_, _, args| Ok(Value::from(format!("__dbt__cte__{}", args.text(0, "name")?)))),
         _ => None,
     })
 }
 
 fn create_relation(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
     let part = |index, name| args.optional_text(index, name);
-    let relation = Relation::new(part(0, "database")?.as_deref(), part(1, "schema")?.as_deref(), &part(2, "identifier")?.unwrap_or_default());
+    let relation = Relation::new(
+        part(0, "database")?.as_deref(),
+        part(1, "schema")?.as_deref(),
+        &part(2, "identifier")?.unwrap_or_default(),
+    );
     let mut value = RelationValue {
         relation,
         kind: args.get(3, "type").and_then(relation_type),
@@ -276,8 +293,20 @@ impl ColumnValue {
 
     fn is_integer(&self) -> bool {
         self.is_one_of(&[
-            "smallint", "integer", "int", "bigint", "tinyint", "smallserial", "serial", "bigserial", "int2", "int4", "int8", "serial2",
-            "serial4", "serial8",
+            "smallint",
+            "integer",
+            "int",
+            "bigint",
+            "tinyint",
+            "smallserial",
+            "serial",
+            "bigserial",
+            "int2",
+            "int4",
+            "int8",
+            "serial2",
+            "serial4",
+            "serial8",
         ])
     }
 
@@ -313,7 +342,9 @@ impl Object for ColumnValue {
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        let size = |index: usize, applies: bool| self.sizes.get(index).filter(|_| applies).map_or(Value::from(()), |size| Value::from(*size));
+        let size = |index: usize, applies: bool| {
+            self.sizes.get(index).filter(|_| applies).map_or(Value::from(()), |size| Value::from(*size))
+        };
         Some(match key {
             "name" | "column" => Value::from(self.name.as_str()),
             "dtype" => Value::from(self.dtype.as_str()),
@@ -372,14 +403,17 @@ pub(super) fn column_class(root: &Arc<Root>) -> Value {
     };
     root.service("Column", Some(create), |method| match method {
         "create" => Some(|_, _, args| {
-            let data_type = args.get(1, "label_or_dtype").or_else(|| args.get(1, "dtype")).map(Value::to_string).unwrap_or_default();
+            let data_type =
+                args.get(1, "label_or_dtype").or_else(|| args.get(1, "dtype")).map(Value::to_string).unwrap_or_default();
             Ok(Value::from_object(ColumnValue::of(&args.text(0, "name")?, &translated(&data_type))))
         }),
         "translate_type" => Some(|_, _, args| Ok(Value::from(translated(&args.text(0, "dtype")?)))),
         "numeric_type" => Some(|_, _, args| {
             let (dtype, precision, scale) = (args.text(0, "dtype")?, args.get(1, "precision"), args.get(2, "scale"));
             Ok(Value::from(match (precision, scale) {
-                (Some(precision), Some(scale)) if !precision.is_none() && !scale.is_none() => format!("{dtype}({precision},{scale})"),
+                (Some(precision), Some(scale)) if !precision.is_none() && !scale.is_none() => {
+                    format!("{dtype}({precision},{scale})")
+                }
                 _ => dtype,
             }))
         }),

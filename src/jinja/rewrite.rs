@@ -1,20 +1,21 @@
 //! What dbt's templates say and minijinja does not, put into minijinja's words before compiling.
 //!
 //! - `{% do x %}` becomes a `set`, because minijinja's `do` takes calls only.
-//! - List and dictionary literals become `__list([…])` and `__dict({…})`, and the right side of `set` goes through `__own(…)`:
+//! - List and dictionary literals become `__list([…])` and `__dict({…})`, the right side of `set` goes through `__own(…)`:
 //!   Python's are mutable (`do names.append(x)`), minijinja's are not.
 //! - `text % values` becomes `__mod(text, values)`; sums and differences of dates become `__add` and `__sub`.
 //! - A macro becomes a template of its own: the header turns into assignments from the call's arguments, the body stays.
 //!
 //! Only offsets move; a map leads back to the text as written.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use minijinja::machinery::{Token, Tokenizer, ast, parse};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Error, ErrorKind};
 
-use super::syntax_tree;
+use super::syntax_tree::{self, Part};
 
 /// What every template that is rendered (not called) begins with. Macros are templates of their own, included by `__invoke` so
 /// that they run in the state of their caller: `caller()` and macro values stay alive, and no state is built for a call.
@@ -127,6 +128,31 @@ pub(super) fn template(source: &str) -> Result<Rewritten, Error> {
     builder.emit(PRELUDE);
     builder.copy(0..source.len());
     operators(builder.finish(), &tokens)
+}
+
+/// Names that a template calls as functions and does not test (`x is defined`). While parsing, dbt lets a call of something
+/// unknown pass: the node may never be compiled.
+pub(super) fn called_names(source: &str) -> HashSet<String> {
+    const ALWAYS_THERE: &[&str] = &["range", "dict", "namespace", "debug", "loop", "caller", "super"];
+    let Ok(tokens) = tokens(source) else { return HashSet::new() };
+    let mut called = HashSet::new();
+    let mut tested = HashSet::new();
+    for (index, (token, _)) in tokens.iter().enumerate() {
+        let Token::Ident(name) = token else { continue };
+        let after = tokens.get(index + 1).map(|(token, _)| token);
+        let before = index.checked_sub(1).map(|before| &tokens[before].0);
+        match after {
+            Some(Token::ParenOpen) if !matches!(before, Some(Token::Dot | Token::Pipe | Token::Ident("is" | "macro"))) => {
+                called.insert((*name).to_string());
+            }
+            Some(Token::Ident("is")) => {
+                tested.insert(*name);
+            }
+            _ => {}
+        }
+    }
+    called.retain(|name| !tested.contains(name.as_str()) && !ALWAYS_THERE.contains(&name.as_str()));
+    called
 }
 
 /// An empty template that can call macros.
@@ -274,6 +300,10 @@ fn literal_edits(tokens: &[Spot<'_>]) -> Vec<Edit> {
                     edits.push(Edit { at: range.end, delete: 0, insert: ")" });
                 }
             }
+            // Jinja takes a colon at the end of a tag: `{% if execute: %}`.
+            Token::Colon if matches!(tokens.get(index + 1), Some((Token::BlockEnd, _))) => {
+                edits.push(Edit { at: range.start, delete: 1, insert: "" });
+            }
             Token::Ident("do") if matches!(before, Some(Token::BlockStart)) => {
                 edits.push(Edit { at: range.start, delete: 2, insert: "set __x=" });
             }
@@ -293,7 +323,9 @@ fn literal_edits(tokens: &[Spot<'_>]) -> Vec<Edit> {
 
 /// Whether a `set` statement assigns something that may be a list of minijinja's own: not a constant or a plain name.
 fn needs_owning(tokens: &[Spot<'_>]) -> bool {
-    let Some(assign) = tokens.iter().position(|(token, _)| matches!(token, Token::Assign | Token::BlockEnd)) else { return false };
+    let Some(assign) = tokens.iter().position(|(token, _)| matches!(token, Token::Assign | Token::BlockEnd)) else {
+        return false;
+    };
     let end = tokens.iter().position(|(token, _)| matches!(token, Token::BlockEnd)).unwrap_or(assign);
     assign < end && end - assign > 2
 }
@@ -320,8 +352,8 @@ fn operators(first: Rewritten, tokens: &[Spot<'_>]) -> Result<Rewritten, Error> 
         return Ok(first);
     };
     let mut edits = Vec::new();
-    syntax_tree::expressions(&tree, &mut |expr| {
-        if let ast::Expr::BinOp(node) = expr
+    syntax_tree::walk(&tree, &mut |part| {
+        if let Part::Expr(ast::Expr::BinOp(node)) = part
             && let Some((call, sign)) = stand_in(node.op, dates)
         {
             let left = node.left.span().end_offset as usize;

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::collection::to_json;
 use super::registry::MacroTable;
-use super::syntax_tree;
+use super::syntax_tree::{self, Part};
 use crate::manifest::{JsonMap, RefArgs};
 use crate::name::UniqueId;
 
@@ -134,8 +134,8 @@ pub(super) fn macro_dependencies(table: &MacroTable, macro_id: &UniqueId) -> Vec
     let Ok(tree) = parse(&compiled.rewritten.text, "", SyntaxConfig::default()) else { return Vec::new() };
     let package = entry.source.package.as_str();
     let mut found = IndexSet::new();
-    syntax_tree::expressions(&tree, &mut |expr| {
-        let Expr::Call(call) = expr else { return };
+    syntax_tree::walk(&tree, &mut |part| {
+        let Part::Call(call) = part else { return };
         let index = match &call.expr {
             Expr::Var(name) => table.visible(package, name.id),
             Expr::GetAttr(node) => match &node.expr {

@@ -1,19 +1,25 @@
 //! Walking minijinja's syntax tree: every expression, and the calls a template makes by literal name.
 
-use minijinja::machinery::ast::{CallArg, Expr, Macro, Stmt};
+use minijinja::machinery::ast::{Call, CallArg, Expr, Macro, Stmt};
 
-/// Calls `visit` for every expression in `root`, outer ones first.
-pub(super) fn expressions<'a, 's>(root: &'a Stmt<'s>, visit: &mut dyn FnMut(&'a Expr<'s>)) {
+/// What the walk comes by. A call in an expression is both; those of `do` and `call` statements are calls only.
+pub(super) enum Part<'a, 's> {
+    Expr(&'a Expr<'s>),
+    Call(&'a Call<'s>),
+}
+
+/// Calls `visit` for every expression and every call in `root`, outer ones first.
+pub(super) fn walk<'a, 's>(root: &'a Stmt<'s>, visit: &mut dyn FnMut(Part<'a, 's>)) {
     statement(root, visit);
 }
 
-fn statements<'a, 's>(list: &'a [Stmt<'s>], visit: &mut dyn FnMut(&'a Expr<'s>)) {
+fn statements<'a, 's>(list: &'a [Stmt<'s>], visit: &mut dyn FnMut(Part<'a, 's>)) {
     for stmt in list {
         statement(stmt, visit);
     }
 }
 
-fn statement<'a, 's>(stmt: &'a Stmt<'s>, visit: &mut dyn FnMut(&'a Expr<'s>)) {
+fn statement<'a, 's>(stmt: &'a Stmt<'s>, visit: &mut dyn FnMut(Part<'a, 's>)) {
     match stmt {
         Stmt::Template(node) => statements(&node.children, visit),
         Stmt::EmitExpr(node) => expression(&node.expr, visit),
@@ -46,24 +52,26 @@ fn statement<'a, 's>(stmt: &'a Stmt<'s>, visit: &mut dyn FnMut(&'a Expr<'s>)) {
         Stmt::Block(node) => statements(&node.body, visit),
         Stmt::Macro(node) => declaration(node, visit),
         Stmt::CallBlock(node) => {
-            expression(&node.call.expr, visit);
-            arguments(&node.call.args, visit);
+            call(&node.call, visit);
             declaration(&node.macro_decl, visit);
         }
-        Stmt::Do(node) => {
-            expression(&node.call.expr, visit);
-            arguments(&node.call.args, visit);
-        }
+        Stmt::Do(node) => call(&node.call, visit),
         _ => {}
     }
 }
 
-fn declaration<'a, 's>(node: &'a Macro<'s>, visit: &mut dyn FnMut(&'a Expr<'s>)) {
+fn call<'a, 's>(node: &'a Call<'s>, visit: &mut dyn FnMut(Part<'a, 's>)) {
+    visit(Part::Call(node));
+    expression(&node.expr, visit);
+    arguments(&node.args, visit);
+}
+
+fn declaration<'a, 's>(node: &'a Macro<'s>, visit: &mut dyn FnMut(Part<'a, 's>)) {
     node.defaults.iter().for_each(|expr| expression(expr, visit));
     statements(&node.body, visit);
 }
 
-fn arguments<'a, 's>(args: &'a [CallArg<'s>], visit: &mut dyn FnMut(&'a Expr<'s>)) {
+fn arguments<'a, 's>(args: &'a [CallArg<'s>], visit: &mut dyn FnMut(Part<'a, 's>)) {
     for arg in args {
         match arg {
             CallArg::Pos(expr) | CallArg::PosSplat(expr) | CallArg::Kwarg(_, expr) | CallArg::KwargSplat(expr) => {
@@ -73,8 +81,8 @@ fn arguments<'a, 's>(args: &'a [CallArg<'s>], visit: &mut dyn FnMut(&'a Expr<'s>
     }
 }
 
-fn expression<'a, 's>(expr: &'a Expr<'s>, visit: &mut dyn FnMut(&'a Expr<'s>)) {
-    visit(expr);
+fn expression<'a, 's>(expr: &'a Expr<'s>, visit: &mut dyn FnMut(Part<'a, 's>)) {
+    visit(Part::Expr(expr));
     match expr {
         Expr::Var(_) | Expr::Const(_) => {}
         Expr::Slice(node) => {
@@ -108,10 +116,7 @@ fn expression<'a, 's>(expr: &'a Expr<'s>, visit: &mut dyn FnMut(&'a Expr<'s>)) {
             expression(&node.expr, visit);
             expression(&node.subscript_expr, visit);
         }
-        Expr::Call(node) => {
-            expression(&node.expr, visit);
-            arguments(&node.args, visit);
-        }
+        Expr::Call(node) => call(node, visit),
         Expr::List(node) => node.items.iter().for_each(|item| expression(item, visit)),
         Expr::Tuple(node) => node.items.iter().for_each(|item| expression(item, visit)),
         Expr::Map(node) => node.keys.iter().chain(&node.values).for_each(|item| expression(item, visit)),

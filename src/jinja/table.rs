@@ -112,7 +112,12 @@ impl Table {
     }
 
     fn with_rows(&self, rows: Vec<Arc<Vec<Value>>>) -> Value {
-        Value::from_object(Self { names: self.names.clone(), types: self.types.clone(), rows: Arc::new(rows), root: self.root.clone() })
+        Value::from_object(Self {
+            names: self.names.clone(),
+            types: self.types.clone(),
+            rows: Arc::new(rows),
+            root: self.root.clone(),
+        })
     }
 
     fn position(&self, name: &Value) -> Result<usize, Error> {
@@ -120,7 +125,9 @@ impl Table {
             Some(index) => Some(index).filter(|index| *index < self.names.len()),
             None => self.names.iter().position(|known| Some(known.as_str()) == name.as_str()),
         };
-        found.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("the result has no column {name:?}; it has {:?}", self.names)))
+        found.ok_or_else(|| {
+            Error::new(ErrorKind::InvalidOperation, format!("the result has no column {name:?}; it has {:?}", self.names))
+        })
     }
 
     fn positions(&self, names: &Value) -> Result<Vec<usize>, Error> {
@@ -135,7 +142,8 @@ impl Table {
         let new: Vec<String> = match names.kind() {
             ValueKind::Map => {
                 let entries = super::collection::dict_entries(names)?;
-                let new_name = |old: &String| entries.iter().find(|(key, _)| key.as_str() == Some(old)).map(|(_, name)| name.to_string());
+                let new_name =
+                    |old: &String| entries.iter().find(|(key, _)| key.as_str() == Some(old)).map(|(_, name)| name.to_string());
                 self.names.iter().map(|old| new_name(old).unwrap_or_else(|| old.clone())).collect()
             }
             _ => names.try_iter()?.map(|name| name.to_string()).collect(),
@@ -161,7 +169,9 @@ impl Table {
         let shown = |value: &Value| if value.is_none() { String::new() } else { value.to_string() };
         let rows: Vec<Vec<String>> = self.rows.iter().take(limit).map(|row| row.iter().map(shown).collect()).collect();
         let widths: Vec<usize> = (0..self.names.len())
-            .map(|index| rows.iter().map(|row| row[index].chars().count()).chain([self.names[index].chars().count()]).max().unwrap_or(0))
+            .map(|index| {
+                rows.iter().map(|row| row[index].chars().count()).chain([self.names[index].chars().count()]).max().unwrap_or(0)
+            })
             .collect();
         let line = |cells: &[String]| {
             let padded = cells.iter().zip(&widths).zip(0..).map(|((cell, width), index)| {
@@ -202,7 +212,9 @@ impl Object for Table {
                 values: Arc::new(self.all_rows()),
             }),
             "column_names" => self.column_names(),
-            "column_types" => Value::from(Tuple::from(self.types.iter().map(|name| Value::from(name.as_str())).collect::<Vec<_>>())),
+            "column_types" => {
+                Value::from(Tuple::from(self.types.iter().map(|name| Value::from(name.as_str())).collect::<Vec<_>>()))
+            }
             _ => return None,
         })
     }
@@ -232,7 +244,9 @@ impl Object for Table {
             "order_by" => {
                 let keys = self.positions(args.require(0, "key")?)?;
                 let mut rows = self.rows.as_ref().clone();
-                rows.sort_by(|a, b| keys.iter().map(|key| a[*key].cmp(&b[*key])).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal));
+                rows.sort_by(|a, b| {
+                    keys.iter().map(|key| a[*key].cmp(&b[*key])).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+                });
                 if args.flag(1, "reverse", false) {
                     rows.reverse();
                 }

@@ -27,9 +27,9 @@ pub(super) fn method(state: &mut State, value: &Value, method: &str, args: &[Val
         "removesuffix" => Value::from(text.strip_suffix(given(0, "suffix")?.as_str()).unwrap_or(text)),
         "index" => {
             let wanted = given(0, "sub")?;
-            let at = text.find(&wanted).ok_or_else(|| {
-                Error::new(ErrorKind::InvalidOperation, format!("index: `{wanted}` is not in the text"))
-            })?;
+            let at = text
+                .find(&wanted)
+                .ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("index: `{wanted}` is not in the text")))?;
             Value::from(text[..at].chars().count())
         }
         "istitle" => Value::from(is_title(text)),
