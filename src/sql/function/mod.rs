@@ -8,6 +8,7 @@ mod calendar;
 mod date;
 mod format;
 mod json;
+mod lenient;
 pub(super) mod number;
 mod number_format;
 mod text;
@@ -29,6 +30,9 @@ pub fn register_functions(ctx: &SessionContext) {
     let files = [date::FUNCTIONS, format::FUNCTIONS, number::FUNCTIONS, text::FUNCTIONS, json::FUNCTIONS];
     for function in files.into_iter().flatten() {
         ctx.register_udf(udf(function));
+    }
+    for function in lenient::functions() {
+        ctx.register_udf(function);
     }
     for aggregate in aggregate::functions() {
         ctx.register_udaf(aggregate);

@@ -151,6 +151,7 @@ impl Scope<'_> {
         self.subqueries(&mut select.group_by)?;
         expand_wildcards(&mut select.projection, &sources)?;
         name_items(&mut select.projection);
+        shape::exists_as_values(&mut select.projection);
         let aliases = inline_aliases(&mut select.projection, &sources);
         replace_where_unknown(&mut select.selection, &aliases, &sources);
         for table in &mut select.from {

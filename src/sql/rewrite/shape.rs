@@ -3,13 +3,13 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    DataType, ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, LimitClause, ObjectName, Query, RenameSelectItem, Select,
-    SelectFlavor, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TopQuantity, Value, Visit, Visitor,
-    WildcardAdditionalOptions,
+    BinaryOperator, DataType, DuplicateTreatment, ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, LimitClause, ObjectName, Query, RenameSelectItem, Select,
+    SelectFlavor, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TopQuantity, Value, Visit, VisitMut, Visitor,
+    VisitorMut,    WildcardAdditionalOptions,
 };
 
-use super::build;
 use super::scope::{self, stored};
+use super::{build, pivot};
 use crate::sql::SqlError;
 use crate::sql::types;
 
@@ -53,6 +53,88 @@ pub(super) fn normalize_select(select: &mut Select) {
         select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
     }
     select.flavor = SelectFlavor::Standard;
+}
+
+/// `x in (select y …)` as a look into the list of all `y`; null stays null.
+fn in_collected(value: Expr, query: Query, negated: bool) -> Expr {
+    let rows = TableFactor::Derived {
+        lateral: false,
+        subquery: Box::new(query),
+        alias: Some(pivot::alias_with("__rows", &["__field"])),
+        sample: None,
+    };
+    let mut collect = build::function("array_agg", vec![build::column(&["__field"])]);
+    if let FunctionArguments::List(list) = &mut collect.args {
+        list.duplicate_treatment = Some(DuplicateTreatment::Distinct);
+    }
+    let item = SelectItem::ExprWithAlias { expr: Expr::Function(collect), alias: scope::quoted("fields") };
+    let all = pivot::query_of(SetExpr::Select(Box::new(pivot::select(vec![item], vec![pivot::from(rows)]))));
+    let has = build::call("array_has", vec![Expr::Subquery(Box::new(all)), value.clone()]);
+    let known = build::call("coalesce", vec![has, Expr::value(Value::Boolean(false))]);
+    let known = if negated { build::not(known) } else { known };
+    build::nested(build::case(vec![(build::is_null(value), build::null())], Some(known)))
+}
+
+/// `exists (select …)` and `x in (select …)` in a select list as values: DataFusion plans them as filters only.
+pub(super) fn exists_as_values(items: &mut Vec<SelectItem>) {
+    struct Exists {
+        depth: usize,
+    }
+    impl VisitorMut for Exists {
+        type Break = ();
+        fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+            self.depth += 1;
+            ControlFlow::Continue(())
+        }
+        fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+            self.depth -= 1;
+            ControlFlow::Continue(())
+        }
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if self.depth == 0
+                && let Expr::Exists { subquery, negated } = expr
+            {
+                let op = if *negated { BinaryOperator::Eq } else { BinaryOperator::Gt };
+                *expr = Expr::Subquery(Box::new(count_rows((**subquery).clone(), op)));
+            } else if self.depth == 0
+                && let Expr::InSubquery { expr: value, subquery, negated } = expr
+            {
+                *expr = in_collected((**value).clone(), (**subquery).clone(), *negated);
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = items.visit(&mut Exists { depth: 0 });
+}
+
+/// `select count(*) > 0` (or `= 0`) of a query's rows; over the query itself where nothing in it changes how many rows there are, so that
+/// a correlation stays where DataFusion finds it.
+fn count_rows(mut query: Query, op: BinaryOperator) -> Query {
+    let mut count = build::function("count", Vec::new());
+    if let FunctionArguments::List(list) = &mut count.args {
+        list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)];
+    }
+    let item = SelectItem::ExprWithAlias {
+        expr: build::binary(Expr::Function(count), op, build::number(0)),
+        alias: scope::quoted("exists"),
+    };
+    if let SetExpr::Select(select) = &mut *query.body
+        && matches!(&select.group_by, GroupByExpr::Expressions(exprs, _) if exprs.is_empty())
+        && (select.having.is_none() && select.qualify.is_none() && query.limit_clause.is_none())
+        && !select.projection.iter().any(|item| matches!(item, SelectItem::ExprWithAlias { expr, .. } if is_aggregate_or_window(expr)))
+    {
+        select.distinct = None;
+        select.projection = vec![item];
+        query.order_by = None;
+        return query;
+    }
+    let rows = TableFactor::Derived {
+        lateral: false,
+        subquery: Box::new(query),
+        alias: Some(pivot::alias_with("rows", &[])),
+        sample: None,
+    };
+    pivot::query_of(SetExpr::Select(Box::new(pivot::select(vec![item], vec![pivot::from(rows)]))))
 }
 
 /// `generate_series(1, 3) as n` names its column `n`; a `lateral` before a function is what DataFusion does anyway.
