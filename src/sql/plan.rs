@@ -1,5 +1,5 @@
-//! From one query to DataFusion's logical plan: tables are looked up once, the rewrite learns their columns, the planner gets our types,
-//! operators and functions, and its errors become [`SqlError`]s.
+//! From one query to DataFusion's logical plan: tables are looked up once, the rewrite learns their columns, the planner gets
+//! our types, operators and functions, and its errors become [`SqlError`]s.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -8,7 +8,10 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableFunctionArgs;
 use datafusion::catalog::cte_worktable::CteWorkTable;
-use datafusion::common::{DFSchema, DataFusionError, Result as DataFusionResult, ResolvedTableReference, ScalarValue, SchemaError, TableReference, plan_datafusion_err};
+use datafusion::common::{
+    DFSchema, DataFusionError, ResolvedTableReference, Result as DataFusionResult, ScalarValue, SchemaError, TableReference,
+    plan_datafusion_err,
+};
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::context::{SessionContext, SessionState};
@@ -185,7 +188,7 @@ impl ContextProvider for Provider<'_> {
     }
 }
 
-// ── Errors ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Errors ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// Where each name stands in the text, taken before the rewrite moves things.
 struct Places(Vec<(String, (u32, u32))>);
