@@ -292,6 +292,10 @@ fn aggregate(function: &mut Function, name: &str) -> Result<Option<Expr>, SqlErr
         "min_by" | "argmin" | "arg_min" => extreme_by(function, true),
         "max_by" | "argmax" | "arg_max" => extreme_by(function, false),
         "mode" | "percentile_disc" => ordered_set(function, name),
+        // DataFusion counts without a sign; nothing else does, and `rn - 2` of 1 would fail.
+        "row_number" | "rank" | "dense_rank" | "ntile" | "approx_distinct" => {
+            return Ok(Some(cast(Expr::Function(function.clone()), DataType::BigInt(None))));
+        }
         "ratio_to_report" => return Ok(ratio_to_report(function)),
         _ => {}
     }
