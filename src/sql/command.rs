@@ -1,12 +1,12 @@
 //! What a statement asks the database to do, for an adapter to carry out.
 //!
-//! Queries inside commands are as parsed, not rewritten: [`super::plan_statement`] takes them. Views keep their text, so that they are
-//! planned anew, over whatever their parents are then.
+//! Queries inside commands are as parsed, not rewritten: [`super::plan_statement`] takes them. Views keep their text, so that
+//! they are planned anew, over whatever their parents are then.
 
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, Assignment, AssignmentTarget, CreateTable, CreateView, Delete, Expr, FromTable,
-    Ident, Insert, MergeClause, ObjectName, ObjectType, Query, RenameTableNameKind, SchemaName, SetExpr, Statement, TableFactor,
-    TableObject, TableWithJoins, Update, UpdateTableFromKind,
+    AlterColumnOperation, AlterTable, AlterTableOperation, Assignment, AssignmentTarget, CreateTable, CreateView, Delete, Expr,
+    FromTable, Ident, Insert, MergeClause, ObjectName, ObjectType, Query, RenameTableNameKind, SchemaName, SetExpr, Statement,
+    TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
 };
 
 use super::{SqlError, parse, types};
@@ -16,22 +16,71 @@ use crate::name::{Relation, RelationType};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     Query(Box<Query>),
-    CreateTableAs { name: Relation, or_replace: bool, if_not_exists: bool, temporary: bool, query: Box<Query> },
-    CreateTable { name: Relation, or_replace: bool, if_not_exists: bool, temporary: bool, columns: Vec<Column> },
+    CreateTableAs {
+        name: Relation,
+        or_replace: bool,
+        if_not_exists: bool,
+        temporary: bool,
+        query: Box<Query>,
+    },
+    CreateTable {
+        name: Relation,
+        or_replace: bool,
+        if_not_exists: bool,
+        temporary: bool,
+        columns: Vec<Column>,
+    },
     /// `sql` is the view's query as written.
-    CreateView { name: Relation, or_replace: bool, if_not_exists: bool, materialized: bool, columns: Vec<String>, sql: String },
+    CreateView {
+        name: Relation,
+        or_replace: bool,
+        if_not_exists: bool,
+        materialized: bool,
+        columns: Vec<String>,
+        sql: String,
+    },
     Drop(Drop),
-    CreateSchema { database: Option<String>, schema: String, if_not_exists: bool },
+    CreateSchema {
+        database: Option<String>,
+        schema: String,
+        if_not_exists: bool,
+    },
     /// `source` is `None` for `default values`. `overwrite` replaces all rows.
-    Insert { table: Relation, columns: Vec<String>, source: Option<Box<Query>>, overwrite: bool },
-    Update { table: Relation, alias: Option<String>, assignments: Vec<(String, Expr)>, from: Vec<TableWithJoins>, selection: Option<Expr> },
-    Delete { table: Relation, alias: Option<String>, using: Vec<TableWithJoins>, selection: Option<Expr> },
+    Insert {
+        table: Relation,
+        columns: Vec<String>,
+        source: Option<Box<Query>>,
+        overwrite: bool,
+    },
+    Update {
+        table: Relation,
+        alias: Option<String>,
+        assignments: Vec<(String, Expr)>,
+        from: Vec<TableWithJoins>,
+        selection: Option<Expr>,
+    },
+    Delete {
+        table: Relation,
+        alias: Option<String>,
+        using: Vec<TableWithJoins>,
+        selection: Option<Expr>,
+    },
     Merge(Box<Merge>),
-    Truncate { tables: Vec<Relation>, if_exists: bool },
-    AlterTable { table: Relation, if_exists: bool, changes: Vec<AlterColumn> },
+    Truncate {
+        tables: Vec<Relation>,
+        if_exists: bool,
+    },
+    AlterTable {
+        table: Relation,
+        if_exists: bool,
+        changes: Vec<AlterColumn>,
+    },
     /// Says nothing to a database without sessions, transactions, grants or statistics; the word says why.
     Ignored(&'static str),
-    Explain { analyze: bool, statement: Box<Statement> },
+    Explain {
+        analyze: bool,
+        statement: Box<Statement>,
+    },
     /// `show`, `describe` and the like, left to DataFusion.
     Show(Box<Statement>),
 }
@@ -75,12 +124,26 @@ pub struct Merge {
 /// One change of `alter table`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AlterColumn {
-    Add { column: Column, if_not_exists: bool },
-    Drop { column: String, if_exists: bool },
-    Rename { from: String, to: String },
+    Add {
+        column: Column,
+        if_not_exists: bool,
+    },
+    Drop {
+        column: String,
+        if_exists: bool,
+    },
+    Rename {
+        from: String,
+        to: String,
+    },
     /// The new type as written.
-    Retype { column: String, data_type: String },
-    RenameTable { to: Relation },
+    Retype {
+        column: String,
+        data_type: String,
+    },
+    RenameTable {
+        to: Relation,
+    },
     /// Keys, owners, constraints: nothing to do.
     Nothing,
 }
@@ -90,10 +153,7 @@ pub enum AlterColumn {
 /// # Errors
 /// Text that does not parse, or a statement that no engine of ours can carry out.
 pub fn command(sql: &str) -> Result<Vec<(Command, String)>, SqlError> {
-    parse::statements_with_text(sql)?
-        .into_iter()
-        .map(|(statement, text)| Ok((classify(statement, &text)?, text)))
-        .collect()
+    parse::statements_with_text(sql)?.into_iter().map(|(statement, text)| Ok((classify(statement, &text)?, text))).collect()
 }
 
 fn classify(statement: Statement, text: &str) -> Result<Command, SqlError> {
@@ -122,7 +182,10 @@ fn classify(statement: Statement, text: &str) -> Result<Command, SqlError> {
 
 fn small(statement: Statement, text: &str) -> Result<Command, SqlError> {
     Ok(match statement {
-        Statement::StartTransaction { .. } | Statement::Commit { .. } | Statement::Rollback { .. } | Statement::Savepoint { .. }
+        Statement::StartTransaction { .. }
+        | Statement::Commit { .. }
+        | Statement::Rollback { .. }
+        | Statement::Savepoint { .. }
         | Statement::ReleaseSavepoint { .. } => Command::Ignored("transactions: every statement commits by itself"),
         Statement::Comment { .. } => Command::Ignored("comments"),
         Statement::Grant(_) | Statement::Revoke(_) | Statement::Deny(_) => Command::Ignored("privileges"),
@@ -131,8 +194,12 @@ fn small(statement: Statement, text: &str) -> Result<Command, SqlError> {
         Statement::CreateIndex(_) | Statement::AlterIndex { .. } => Command::Ignored("indexes"),
         Statement::CreateExtension(_) | Statement::DropExtension(_) => Command::Ignored("extensions"),
         Statement::Lock(_) | Statement::LockTables { .. } | Statement::UnlockTables => Command::Ignored("locks"),
-        show @ (Statement::ShowTables { .. } | Statement::ShowColumns { .. } | Statement::ShowVariable { .. }
-        | Statement::ShowFunctions { .. } | Statement::ShowSchemas { .. } | Statement::ShowCreate { .. }
+        show @ (Statement::ShowTables { .. }
+        | Statement::ShowColumns { .. }
+        | Statement::ShowVariable { .. }
+        | Statement::ShowFunctions { .. }
+        | Statement::ShowSchemas { .. }
+        | Statement::ShowCreate { .. }
         | Statement::ExplainTable { .. }) => Command::Show(Box::new(show)),
         _ => {
             let start: Vec<&str> = text.split_whitespace().take(3).collect();
@@ -170,7 +237,8 @@ fn query_or_write(query: Query, text: &str) -> Result<Command, SqlError> {
         }
         (SetExpr::Update(statement) | SetExpr::Delete(statement) | SetExpr::Merge(statement), None) => classify(statement, text),
         (SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_), Some(_)) => {
-            Err(SqlError::new("`with` before `update`, `delete` or `merge` is not supported").with_help("use a subquery in its `from`"))
+            Err(SqlError::new("`with` before `update`, `delete` or `merge` is not supported")
+                .with_help("use a subquery in its `from`"))
         }
         (body, with) => Ok(Command::Query(Box::new(Query { body: Box::new(body), with, ..query }))),
     }
@@ -183,7 +251,9 @@ fn create_table(create: CreateTable) -> Result<Command, SqlError> {
         return Ok(Command::CreateTableAs { name, or_replace, if_not_exists, temporary, query });
     }
     if create.like.is_some() || create.clone.is_some() {
-        return Err(SqlError::new("`create table … like` is not supported").with_help("use `create table … as select * from … limit 0`"));
+        return Err(
+            SqlError::new("`create table … like` is not supported").with_help("use `create table … as select * from … limit 0`")
+        );
     }
     let columns = columns.iter().map(column).collect::<Result<_, _>>()?;
     Ok(Command::CreateTable { name, or_replace, if_not_exists, temporary, columns })
@@ -212,7 +282,8 @@ fn query_text(text: &str) -> Option<String> {
     use sqlparser::tokenizer::{Token, Tokenizer};
     let tokens = Tokenizer::new(&super::dialect::WarehouseDialect, text).tokenize_with_location().ok()?;
     let mut depth = 0_i32;
-    let is_as = |token: &Token| matches!(token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("as"));
+    let is_as =
+        |token: &Token| matches!(token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("as"));
     for token in &tokens {
         match &token.token {
             Token::LParen => depth += 1,

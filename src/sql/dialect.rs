@@ -1,4 +1,5 @@
-//! The SQL we read: PostgreSQL's grammar, widened by what Redshift, Snowflake and DuckDB projects write where the two do not clash.
+//! The SQL we read: PostgreSQL's grammar, widened by what Redshift, Snowflake and DuckDB projects write where the two do not
+//! clash.
 
 use std::any::TypeId;
 
@@ -46,7 +47,8 @@ impl Dialect for WarehouseDialect {
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
         // Snowflake's path into JSON, `v:a.b`; the colon of a slice, `a[1:2]`, stands after a number.
-        let is_path = matches!(parser.peek_nth_token_ref(1).token, Token::Word(_)) && !matches!(parser.get_current_token().token, Token::Number(..));
+        let is_path = matches!(parser.peek_nth_token_ref(1).token, Token::Word(_))
+            && !matches!(parser.get_current_token().token, Token::Number(..));
         if parser.peek_token_ref().token == Token::Colon && is_path {
             return Some(Ok(POSTGRES.prec_value(Precedence::DoubleColon)));
         }

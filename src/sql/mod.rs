@@ -1,10 +1,8 @@
-//! SQL as dbt projects for PostgreSQL, Redshift, Snowflake and DuckDB write it, planned on DataFusion with the meaning it has there.
+//! SQL as dbt projects for PostgreSQL, Redshift, Snowflake and DuckDB write it, planned on DataFusion with the meaning it has
+//! there.
 //!
 //! ```text
 //! text ──parse──▶ Statement ──rewrite──▶ Statement ──plan──▶ LogicalPlan
-//!                     │ command
-//!                     ▼
-//!                 Command      (statements that change the database, for the adapter to carry out)
 //! ```
 //!
 //! Where systems differ PostgreSQL's meaning is taken, then Redshift's. `docs/sql.md` lists what runs and what differs.
@@ -16,7 +14,7 @@ mod operator;
 mod parse;
 mod plan;
 mod rewrite;
-pub mod types;
+mod types;
 
 use std::fmt;
 

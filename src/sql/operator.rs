@@ -25,7 +25,9 @@ impl ExprPlanner for Operators {
             Op::LongArrow => Some(call("json_get_text", vec![expr.left.clone(), expr.right.clone()])),
             Op::HashArrow => Some(call("json_path", vec![expr.left.clone(), expr.right.clone()])),
             Op::HashLongArrow => Some(call("json_path_text", vec![expr.left.clone(), expr.right.clone()])),
-            Op::AtArrow if is_text(&expr.left, schema) => Some(call("json_contains", vec![expr.left.clone(), expr.right.clone()])),
+            Op::AtArrow if is_text(&expr.left, schema) => {
+                Some(call("json_contains", vec![expr.left.clone(), expr.right.clone()]))
+            }
             Op::PGBitwiseXor | Op::BitwiseXor => None,
             _ => None,
         };
@@ -110,7 +112,9 @@ fn minus(l: Expr, r: Expr, left: &DataType, right: &DataType) -> Option<Expr> {
         (DataType::Date32, DataType::Date32) => Some(binary(cast(l, DataType::Int32), Operator::Minus, cast(r, DataType::Int32))),
         (DataType::Date32, n) if n.is_integer() => Some(shift(l, Operator::Minus, r)),
         (DataType::Date32, span) if is_span(span) => Some(binary(cast(l, types::TIMESTAMP), Operator::Minus, r)),
-        (DataType::Date32, moment) | (moment, DataType::Date32) if is_moment(moment) => Some(call("timestamp_difference", vec![l, r])),
+        (DataType::Date32, moment) | (moment, DataType::Date32) if is_moment(moment) => {
+            Some(call("timestamp_difference", vec![l, r]))
+        }
         (a, b) if is_moment(a) && is_moment(b) => Some(call("timestamp_difference", vec![l, r])),
         _ => None,
     }

@@ -25,9 +25,8 @@ pub(super) fn statements_with_text(sql: &str) -> Result<Vec<(Statement, String)>
         .into_iter()
         .map(|tokens| {
             let text = lines.text(sql, &tokens);
-            let mut parser = Parser::new(&dialect)
-                .with_recursion_limit(RECURSION_LIMIT)
-                .with_tokens_with_locations(without_noise(tokens));
+            let mut parser =
+                Parser::new(&dialect).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(without_noise(tokens));
             let statement = parser.parse_statement().map_err(from_parser)?;
             match parser.peek_token_ref().token {
                 Token::EOF => Ok((statement, text)),
@@ -58,7 +57,8 @@ fn unexpected(token: &TokenWithSpan) -> SqlError {
 }
 
 fn lower_first(text: &str) -> String {
-    let text = text.strip_prefix("sql parser error: ").unwrap_or(text).replace("Expected: ", "expected ").replace("found: ", "found ");
+    let text =
+        text.strip_prefix("sql parser error: ").unwrap_or(text).replace("Expected: ", "expected ").replace("found: ", "found ");
     let mut chars = text.chars();
     match chars.next() {
         Some(first) => first.to_lowercase().chain(chars).collect(),

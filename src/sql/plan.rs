@@ -1,20 +1,25 @@
-//! From one query to DataFusion's logical plan: tables are looked up once, the rewrite learns their columns, the planner gets our types,
-//! operators and functions, and its errors become [`SqlError`]s.
+//! From one query to DataFusion's logical plan: tables are looked up once, the rewrite learns their columns, the planner gets
+//! our types, operators and functions, and its errors become [`SqlError`]s.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, IntervalUnit, SchemaRef, TimeUnit};
 use datafusion::catalog::TableFunctionArgs;
 use datafusion::catalog::cte_worktable::CteWorkTable;
-use datafusion::common::{DFSchema, DataFusionError, Result as DataFusionResult, ResolvedTableReference, ScalarValue, SchemaError, TableReference, plan_datafusion_err};
+use datafusion::common::{
+    DFSchema, DataFusionError, ResolvedTableReference, Result as DataFusionResult, ScalarValue, SchemaError, TableReference,
+    plan_datafusion_err,
+};
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::context::{SessionContext, SessionState};
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF, cast,
+};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
@@ -47,8 +52,46 @@ pub async fn plan_statement(ctx: &SessionContext, mut statement: Statement) -> R
     let names: Vec<String> = state.scalar_functions().keys().chain(state.aggregate_functions().keys()).cloned().collect();
     let provider = Provider { state: &state, tables, expr_planners: expr_planners(&state) };
     rewrite::rewrite(&mut statement, &provider)?;
+    let is_query = matches!(statement, Statement::Query(_));
     let planner = SqlToRel::new_with_options(&provider, options());
-    planner.sql_statement_to_plan(statement).map_err(|e| places.explain(&e, &names))
+    let plan = planner.sql_statement_to_plan(statement).map_err(|e| places.explain(&e, &names))?;
+    if is_query { stored_types(plan).map_err(|e| places.explain(&e, &names)) } else { Ok(plan) }
+}
+
+/// The type a column is given out and stored as: those that PostgreSQL and Delta have. DataFusion counts rows without a sign and some
+/// of its functions give nanoseconds; an untyped null is text.
+fn stored_type(data_type: &DataType) -> Option<DataType> {
+    Some(match data_type {
+        DataType::Int8 | DataType::UInt8 => DataType::Int16,
+        DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 | DataType::UInt64 => DataType::Int64,
+        DataType::Float16 => DataType::Float32,
+        DataType::Timestamp(TimeUnit::Microsecond, None) => return None,
+        DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if &**zone == "UTC" => return None,
+        DataType::Timestamp(_, Some(_)) => types::timestamp_tz(),
+        DataType::Timestamp(_, None) => types::TIMESTAMP,
+        DataType::Date64 => DataType::Date32,
+        DataType::Duration(_) => DataType::Interval(IntervalUnit::MonthDayNano),
+        DataType::Null => DataType::Utf8View,
+        DataType::Dictionary(_, value) => stored_type(value).unwrap_or_else(|| (**value).clone()),
+        _ => return None,
+    })
+}
+
+/// Casts the columns of a query that have other types than are stored.
+fn stored_types(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
+    if plan.schema().fields().iter().all(|field| stored_type(field.data_type()).is_none()) {
+        return Ok(plan);
+    }
+    let columns = plan.schema().iter().map(|(qualifier, field)| {
+        let column = Expr::from((qualifier, field));
+        match stored_type(field.data_type()) {
+            Some(data_type) => cast(column, data_type).alias_qualified(qualifier.cloned(), field.name()),
+            None => column,
+        }
+    });
+    let columns: Vec<Expr> = columns.collect();
+    LogicalPlanBuilder::from(plan).project(columns)?.build()
 }
 
 fn options() -> ParserOptions {
@@ -185,7 +228,7 @@ impl ContextProvider for Provider<'_> {
     }
 }
 
-// ── Errors ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Errors ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// Where each name stands in the text, taken before the rewrite moves things.
 struct Places(Vec<(String, (u32, u32))>);

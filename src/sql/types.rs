@@ -1,4 +1,5 @@
-//! Type names: what PostgreSQL, Redshift, Snowflake, DuckDB, Hive and BigQuery call a column's type, and the Arrow type it is here.
+//! Type names: what PostgreSQL, Redshift, Snowflake, DuckDB, Hive and BigQuery call a column's type, and the Arrow type it is
+//! here.
 //!
 //! Lengths (`varchar(20)`) are not part of an Arrow type; an explicit cast to one still cuts the text, as in PostgreSQL.
 //! Timestamps are in microseconds, as PostgreSQL and Delta hold them; `timestamptz` is kept in UTC.
@@ -122,7 +123,9 @@ fn number_type(sql_type: &SqlType) -> Option<DataType> {
         }
         SqlType::Real | SqlType::Float4 | SqlType::Float32 => DataType::Float32,
         SqlType::Float(ExactNumberInfo::Precision(bits)) if *bits <= 24 => DataType::Float32,
-        SqlType::Float(_) | SqlType::Double(_) | SqlType::DoublePrecision | SqlType::Float8 | SqlType::Float64 => DataType::Float64,
+        SqlType::Float(_) | SqlType::Double(_) | SqlType::DoublePrecision | SqlType::Float8 | SqlType::Float64 => {
+            DataType::Float64
+        }
         SqlType::Numeric(digits) | SqlType::Decimal(digits) | SqlType::Dec(digits) => decimal(digits)?,
         SqlType::BigNumeric(digits) | SqlType::BigDecimal(digits) => decimal(digits)?,
         _ => return None,
@@ -151,9 +154,9 @@ fn decimal_of(precision: u64, scale: i64) -> Option<DataType> {
 fn array_type(element: &ArrayElemTypeDef) -> Option<DataType> {
     let element = match element {
         ArrayElemTypeDef::None => DataType::Utf8,
-        ArrayElemTypeDef::AngleBracket(inner) | ArrayElemTypeDef::SquareBracket(inner, _) | ArrayElemTypeDef::Parenthesis(inner) => {
-            arrow_of(inner)?
-        }
+        ArrayElemTypeDef::AngleBracket(inner)
+        | ArrayElemTypeDef::SquareBracket(inner, _)
+        | ArrayElemTypeDef::Parenthesis(inner) => arrow_of(inner)?,
     };
     Some(DataType::List(Arc::new(Field::new_list_field(element, true))))
 }
@@ -169,10 +172,12 @@ fn custom_type(name: &str, args: &[String]) -> Option<DataType> {
             (None, _) => DataType::Decimal128(38, 0),
             (Some(precision), scale) => decimal_of(precision, scale.unwrap_or(0))?,
         },
-        "timestamp_ntz" | "timestampntz" | "smalldatetime" | "timestamp_s" | "timestamp_ms" | "timestamp_us" | "timestamp_ns" => TIMESTAMP,
+        "timestamp_ntz" | "timestampntz" | "smalldatetime" | "timestamp_s" | "timestamp_ms" | "timestamp_us" | "timestamp_ns" => {
+            TIMESTAMP
+        }
         "timestamp_tz" | "timestamp_ltz" | "timestampltz" => timestamp_tz(),
-        "bpchar" | "nchar" | "varchar2" | "nvarchar2" | "name" | "string" | "citext" | "super" | "variant" | "object" | "hllsketch"
-        | "geometry" | "geography" | "sql_variant" | "xml" => DataType::Utf8,
+        "bpchar" | "nchar" | "varchar2" | "nvarchar2" | "name" | "string" | "citext" | "super" | "variant" | "object"
+        | "hllsketch" | "geometry" | "geography" | "sql_variant" | "xml" => DataType::Utf8,
         "varbyte" | "image" => DataType::Binary,
         "timetz" => DataType::Time64(TimeUnit::Microsecond),
         "serial" | "oid" | "int32" | "integer" => DataType::Int32,

@@ -54,7 +54,9 @@ impl AggregateUDFImpl for OrderedSet {
             (Ordered::PercentileDisc, [value, _]) => Ok(vec![value.clone(), DataType::Float64]),
             (Ordered::Single, _) => plan_err!("single_value takes one argument"),
             (Ordered::Mode, _) => plan_err!("mode is written `mode() within group (order by x)`"),
-            (Ordered::PercentileDisc, _) => plan_err!("percentile_disc is written `percentile_disc(0.5) within group (order by x)`"),
+            (Ordered::PercentileDisc, _) => {
+                plan_err!("percentile_disc is written `percentile_disc(0.5) within group (order by x)`")
+            }
         }
     }
 
@@ -112,10 +114,13 @@ impl Counts {
         let total: u64 = ordered.iter().map(|(_, count)| count).sum();
         let wanted = (fraction.abs() * total as f64).ceil().max(1.0) as u64;
         let mut seen = 0;
-        Ok(ordered.into_iter().find(|(_, count)| {
-            seen += count;
-            seen >= wanted
-        }).map(|(value, _)| value.clone()))
+        Ok(ordered
+            .into_iter()
+            .find(|(_, count)| {
+                seen += count;
+                seen >= wanted
+            })
+            .map(|(value, _)| value.clone()))
     }
 }
 
@@ -135,7 +140,9 @@ impl Accumulator for Counts {
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let found = match self.kind {
             Ordered::PercentileDisc => self.percentile()?,
-            Ordered::Single if self.rows > 1 => return exec_err!("more than one row returned by a subquery used as an expression"),
+            Ordered::Single if self.rows > 1 => {
+                return exec_err!("more than one row returned by a subquery used as an expression");
+            }
             Ordered::Single => self.counts.keys().next().cloned(),
             Ordered::Mode => {
                 let ordered = self.in_order();

@@ -3,7 +3,9 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, IntervalMonthDayNanoArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, IntervalMonthDayNanoArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{
     DataType, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimestampMicrosecondType,
 };
@@ -26,17 +28,23 @@ pub(super) const FUNCTIONS: &[Function] = &[
     row("timestamp_difference", &[Kind::Timestamp, Kind::Timestamp], 0, DataTypeOf::Interval, timestamp_difference),
     row("interval_multiply", &[Kind::Interval, Kind::Double], 0, DataTypeOf::Interval, interval_multiply),
     row("convert_timezone", &[Kind::Text, Kind::Text, Kind::Timestamp], 0, DataTypeOf::Timestamp, convert_timezone),
-    row("make_timestamp", &[Kind::Integer, Kind::Integer, Kind::Integer, Kind::Integer, Kind::Integer, Kind::Double], 0, DataTypeOf::Timestamp, make_timestamp),
-    Function { name: "at_time_zone", takes: &[Kind::Any, Kind::Text], optional: 0, gives: Gives::From(other_zone), body: at_time_zone },
+    row(
+        "make_timestamp",
+        &[Kind::Integer, Kind::Integer, Kind::Integer, Kind::Integer, Kind::Integer, Kind::Double],
+        0,
+        DataTypeOf::Timestamp,
+        make_timestamp,
+    ),
+    Function {
+        name: "at_time_zone",
+        takes: &[Kind::Any, Kind::Text],
+        optional: 0,
+        gives: Gives::From(other_zone),
+        body: at_time_zone,
+    },
 ];
 
-const fn row(
-    name: &'static str,
-    takes: &'static [Kind],
-    optional: usize,
-    gives: DataTypeOf,
-    body: super::Body,
-) -> Function {
+const fn row(name: &'static str, takes: &'static [Kind], optional: usize, gives: DataTypeOf, body: super::Body) -> Function {
     Function { name, takes, optional, gives: Gives::Type(gives), body }
 }
 
@@ -93,7 +101,9 @@ fn last_day(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
         let date = value.date();
         let last = match units.map_or("month", |units| units.value(row)) {
             "week" => Some(date + chrono::Days::new(u64::from(6 - date.weekday().num_days_from_monday()))),
-            "quarter" => date.with_day(1).and_then(|d| d.with_month0(date.month0() / 3 * 3 + 2)).and_then(calendar::last_day_of_month),
+            "quarter" => {
+                date.with_day(1).and_then(|d| d.with_month0(date.month0() / 3 * 3 + 2)).and_then(calendar::last_day_of_month)
+            }
             "year" => NaiveDate::from_ymd_opt(date.year(), 12, 31),
             _ => calendar::last_day_of_month(date),
         };
@@ -132,7 +142,9 @@ fn add_months(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
         if amounts.is_null(row) {
             return Ok(None);
         }
-        let Some(mut moved) = calendar::add_months(value, amounts.value(row)) else { return exec_err!("add_months is out of range") };
+        let Some(mut moved) = calendar::add_months(value, amounts.value(row)) else {
+            return exec_err!("add_months is out of range");
+        };
         if calendar::last_day_of_month(value.date()) == Some(value.date())
             && let Some(last) = calendar::last_day_of_month(moved.date())
         {
@@ -217,7 +229,7 @@ fn make_timestamp(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     Ok(Arc::new(result.collect::<Result<Moments>>()?))
 }
 
-// ── Time zones ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Time zones ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 fn zone(name: &str) -> Result<Tz> {
     let found = Tz::from_str(name).ok();
@@ -225,7 +237,8 @@ fn zone(name: &str) -> Result<Tz> {
     found.map_or_else(|| exec_err!("time zone \"{name}\" not recognized"), Ok)
 }
 
-/// The wall clock of a zone as a moment in UTC. A time that the clock skips is read an hour later, one that comes twice as the later.
+/// The wall clock of a zone as a moment in UTC. A time that the clock skips is read an hour later, one that comes twice as the
+/// later.
 fn to_utc(local: NaiveDateTime, zone: Tz) -> NaiveDateTime {
     match zone.from_local_datetime(&local) {
         chrono::LocalResult::Single(moment) => moment.naive_utc(),

@@ -24,19 +24,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     row("to_number", &[Kind::Text, Kind::Text], 0, DataTypeOf::Numeric, to_number),
 ];
 
-const fn row(
-    name: &'static str,
-    takes: &'static [Kind],
-    optional: usize,
-    gives: DataTypeOf,
-    body: super::Body,
-) -> Function {
+const fn row(name: &'static str, takes: &'static [Kind], optional: usize, gives: DataTypeOf, body: super::Body) -> Function {
     Function { name, takes, optional, gives: Gives::Type(gives), body }
 }
 
-const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
-];
+const MONTHS: [&str; 12] =
+    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const ROMAN: [&str; 12] = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
 
@@ -44,15 +37,20 @@ const ROMAN: [&str; 12] = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX
 #[derive(Clone, Debug, PartialEq)]
 enum Piece {
     /// A pattern in upper case as listed in [`PATTERNS`], as it was written, whether `FM` is before it, and the `th` after it.
-    Pattern { name: &'static str, written: String, fill: bool, suffix: String },
+    Pattern {
+        name: &'static str,
+        written: String,
+        fill: bool,
+        suffix: String,
+    },
     Literal(String),
 }
 
 /// Longest first where one begins another.
 const PATTERNS: &[&str] = &[
-    "HH24", "HH12", "HH", "MI", "SSSSS", "SSSS", "SS", "MS", "US", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6", "A.M.", "P.M.", "AM", "PM",
-    "Y,YYY", "YYYY", "YYY", "YY", "IYYY", "IYY", "IY", "Y", "B.C.", "A.D.", "BC", "AD", "MONTH", "MON", "MM", "DAY", "DY", "DDD", "DD",
-    "IDDD", "ID", "D", "WW", "W", "IW", "CC", "J", "Q", "RM", "TZH", "TZM", "TZ", "OF", "I",
+    "HH24", "HH12", "HH", "MI", "SSSSS", "SSSS", "SS", "MS", "US", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6", "A.M.", "P.M.",
+    "AM", "PM", "Y,YYY", "YYYY", "YYY", "YY", "IYYY", "IYY", "IY", "Y", "B.C.", "A.D.", "BC", "AD", "MONTH", "MON", "MM", "DAY",
+    "DY", "DDD", "DD", "IDDD", "ID", "D", "WW", "W", "IW", "CC", "J", "Q", "RM", "TZH", "TZM", "TZ", "OF", "I",
 ];
 
 /// Templates compile once for runs of rows that share one.
@@ -110,7 +108,7 @@ fn starts_with(text: &str, name: &str) -> bool {
     text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
 }
 
-// ── Writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 fn to_char(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     let templates = args[1].as_string::<i32>();
@@ -257,7 +255,7 @@ fn ordinal(number: &str, suffix: &str) -> String {
     format!("{number}{ending}")
 }
 
-// ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 fn read_column(values: &StringArray, templates: &StringArray) -> Result<Vec<Option<NaiveDateTime>>> {
     let mut compiled = Templates::default();
@@ -353,7 +351,17 @@ impl Parts {
         match name {
             "YYYY" | "Y,YYY" => self.year = Some(number as i32),
             // Two digits: 70 and later are of the last century.
-            "YYY" | "YY" | "Y" => self.year = Some(if number < 70 { 2000 } else if number < 100 { 1900 } else { 1000 } + number as i32),
+            "YYY" | "YY" | "Y" => {
+                self.year = Some(
+                    if number < 70 {
+                        2000
+                    } else if number < 100 {
+                        1900
+                    } else {
+                        1000
+                    } + number as i32,
+                )
+            }
             "IYYY" => self.iso.0 = Some(number as i32),
             "IW" => self.iso.1 = Some(number),
             "ID" => self.iso.2 = Some(number),

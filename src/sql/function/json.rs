@@ -30,13 +30,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     row("json_serialize", &[Kind::Text], 0, DataTypeOf::Text, parse_strictly),
 ];
 
-const fn row(
-    name: &'static str,
-    takes: &'static [Kind],
-    optional: usize,
-    gives: DataTypeOf,
-    body: super::Body,
-) -> Function {
+const fn row(name: &'static str, takes: &'static [Kind], optional: usize, gives: DataTypeOf, body: super::Body) -> Function {
     Function { name, takes, optional, gives: Gives::Type(gives), body }
 }
 
@@ -129,7 +123,11 @@ fn get_text(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     by_key(args, unquoted)
 }
 
-fn by_path(args: &[ArrayRef], steps: impl Fn(usize) -> Option<Vec<String>>, show: fn(&Json) -> Option<String>) -> Result<ArrayRef> {
+fn by_path(
+    args: &[ArrayRef],
+    steps: impl Fn(usize) -> Option<Vec<String>>,
+    show: fn(&Json) -> Option<String>,
+) -> Result<ArrayRef> {
     let values = args[0].as_string::<i32>();
     let result = (0..values.len()).map(|row| {
         let (Some(json), Some(steps)) = (document(values, row)?, steps(row)) else { return Ok(None) };
@@ -193,7 +191,9 @@ fn contains(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
 /// PostgreSQL's `@>`: every part of the right side is somewhere at the same level of the left.
 fn holds(left: &Json, right: &Json) -> bool {
     match (left, right) {
-        (Json::Object(left), Json::Object(right)) => right.iter().all(|(key, value)| left.get(key).is_some_and(|own| holds(own, value))),
+        (Json::Object(left), Json::Object(right)) => {
+            right.iter().all(|(key, value)| left.get(key).is_some_and(|own| holds(own, value)))
+        }
         (Json::Array(left), Json::Array(right)) => right.iter().all(|value| left.iter().any(|own| holds(own, value))),
         (Json::Array(left), scalar) => left.contains(scalar),
         (left, right) => left == right,

@@ -1,5 +1,5 @@
-//! `coalesce`, `greatest` and `least` where text stands beside other types: as in PostgreSQL, `coalesce(ordered_at, '1900-01-01')` reads
-//! the text as the other arguments' type. DataFusion's own functions do the rest.
+//! `coalesce`, `greatest` and `least` where text stands beside other types: as in PostgreSQL, `coalesce(ordered_at,
+//! '1900-01-01')` reads the text as the other arguments' type. DataFusion's own functions do the rest.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -8,7 +8,9 @@ use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::Result;
 use datafusion::functions::core;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
-use datafusion::logical_expr::{ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
     [core::coalesce(), core::greatest(), core::least()]
@@ -38,7 +40,8 @@ impl Hash for Lenient {
 
 /// The types with text taken for the first other type, where there is one that text can be read as.
 fn text_as_others(given: &[DataType]) -> Vec<DataType> {
-    let other = given.iter().find(|data_type| data_type.is_numeric() || data_type.is_temporal() || **data_type == DataType::Boolean);
+    let other =
+        given.iter().find(|data_type| data_type.is_numeric() || data_type.is_temporal() || **data_type == DataType::Boolean);
     let Some(other) = other else { return given.to_vec() };
     given.iter().map(|data_type| if data_type.is_string() { other.clone() } else { data_type.clone() }).collect()
 }

@@ -1,7 +1,7 @@
 //! Functions of ours: those that PostgreSQL, Redshift or Snowflake have and DataFusion has not, or has with another meaning.
 //!
-//! A function is a row in its file's `FUNCTIONS`: what it takes, what it gives, and a body over Arrow arrays. Arguments reach the body
-//! as arrays of one length and of the kinds declared; null handling is the body's.
+//! A function is a row in its file's `FUNCTIONS`: what it takes, what it gives, and a body over Arrow arrays. Arguments reach
+//! the body as arrays of one length and of the kinds declared; null handling is the body's.
 
 mod aggregate;
 mod calendar;

@@ -13,8 +13,20 @@ use crate::sql::types;
 pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "numeric", takes: &[Kind::Any], optional: 0, gives: Gives::From(numeric_type), body: numeric },
     Function { name: "nearest", takes: &[Kind::Any], optional: 0, gives: Gives::From(nearest_type), body: nearest },
-    Function { name: "numeric_divide", takes: &[Kind::Any, Kind::Any], optional: 0, gives: Gives::From(quotient_type), body: divide },
-    Function { name: "numeric_multiply", takes: &[Kind::Any, Kind::Any], optional: 0, gives: Gives::From(product_type), body: multiply },
+    Function {
+        name: "numeric_divide",
+        takes: &[Kind::Any, Kind::Any],
+        optional: 0,
+        gives: Gives::From(quotient_type),
+        body: divide,
+    },
+    Function {
+        name: "numeric_multiply",
+        takes: &[Kind::Any, Kind::Any],
+        optional: 0,
+        gives: Gives::From(product_type),
+        body: multiply,
+    },
 ];
 
 /// Digits after the point that a division keeps: PostgreSQL gives at least sixteen significant ones.
@@ -57,14 +69,16 @@ fn nearest_type(given: &[DataType]) -> Result<DataType> {
 /// The whole number a cast to an integer gives: floats to even at the half, decimals away from zero; other types as they are.
 fn nearest(args: &[ArrayRef], gives: &DataType) -> Result<ArrayRef> {
     Ok(match args[0].data_type() {
-        DataType::Float64 => Arc::new(args[0].as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round_ties_even)) as ArrayRef,
+        DataType::Float64 => {
+            Arc::new(args[0].as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round_ties_even)) as ArrayRef
+        }
         DataType::Float32 => Arc::new(args[0].as_primitive::<Float32Type>().unary::<_, Float32Type>(f32::round_ties_even)),
         DataType::Decimal128(_, s) if *s > 0 => cast(&args[0], gives)?,
         _ => Arc::clone(&args[0]),
     })
 }
 
-// ── Division and multiplication ──────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Division and multiplication ──────────────────────────────────────────────────────────────────────────────────────
 
 fn pair(given: &[DataType]) -> Result<((u8, i8), (u8, i8))> {
     match given {

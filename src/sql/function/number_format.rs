@@ -104,7 +104,8 @@ struct Layout<'a> {
 impl Layout<'_> {
     fn write(&self, digits: &str, fraction: &str, whole_places: usize) -> String {
         let padded: Vec<char> = format!("{digits:>whole_places$}").chars().collect();
-        let first_zero = self.marks[..self.point].iter().filter(|m| matches!(m, Mark::Digit(_))).position(|m| *m == Mark::Digit(true));
+        let first_zero =
+            self.marks[..self.point].iter().filter(|m| matches!(m, Mark::Digit(_))).position(|m| *m == Mark::Digit(true));
         let significant = |place: usize| place + digits.len() >= whole_places || first_zero.is_some_and(|zero| place >= zero);
         let decimals = self.marks[self.point..].iter().filter(|m| matches!(m, Mark::Digit(_)));
         let last_zero = decimals.enumerate().filter(|(_, m)| **m == Mark::Digit(true)).last().map(|(at, _)| at);
@@ -142,7 +143,13 @@ impl Layout<'_> {
                 }
                 Mark::Group => body.push(','),
                 Mark::Currency => body.push(if *mark == Mark::Currency { '$' } else { ' ' }),
-                Mark::Minus => body.push_str(if self.negative { "-" } else if self.fill { "" } else { " " }),
+                Mark::Minus => body.push_str(if self.negative {
+                    "-"
+                } else if self.fill {
+                    ""
+                } else {
+                    " "
+                }),
                 Mark::Plus => body.push_str(if self.negative { " " } else { "+" }),
                 Mark::PlusMinus => body.push(if self.negative { '-' } else { '+' }),
                 Mark::Ordinal => body.push_str(ending(digits)),
@@ -163,7 +170,13 @@ impl Layout<'_> {
 
     fn signed(&self, body: String, lead: usize, explicit: bool) -> String {
         if self.marks.contains(&Mark::Brackets) {
-            let (open, close) = if self.negative { ("<", ">") } else if self.fill { ("", "") } else { (" ", " ") };
+            let (open, close) = if self.negative {
+                ("<", ">")
+            } else if self.fill {
+                ("", "")
+            } else {
+                (" ", " ")
+            };
             return format!("{}{open}{}{close}", &body[..lead], &body[lead..]);
         }
         match self.marks.iter().position(|mark| *mark == Mark::Sign) {
@@ -224,8 +237,19 @@ fn ending(digits: &str) -> &'static str {
 
 fn roman(number: &str, fill: bool) -> String {
     const SIGNS: [(u32, &str); 13] = [
-        (1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"), (9, "IX"), (5, "V"),
-        (4, "IV"), (1, "I"),
+        (1000, "M"),
+        (900, "CM"),
+        (500, "D"),
+        (400, "CD"),
+        (100, "C"),
+        (90, "XC"),
+        (50, "L"),
+        (40, "XL"),
+        (10, "X"),
+        (9, "IX"),
+        (5, "V"),
+        (4, "IV"),
+        (1, "I"),
     ];
     let mut rest: u32 = number.split('.').next().and_then(|n| n.parse().ok()).unwrap_or(0);
     if rest == 0 || rest > 3999 {

@@ -117,14 +117,16 @@ fn list_text(array: &ArrayRef) -> Result<ArrayRef> {
             continue;
         };
         let elements = cast(&spelt(&list)?, &DataType::Utf8)?;
-        let elements: Vec<String> = elements.as_string::<i32>().iter().map(|element| element.map_or("NULL".into(), quoted)).collect();
+        let elements: Vec<String> =
+            elements.as_string::<i32>().iter().map(|element| element.map_or("NULL".into(), quoted)).collect();
         rows.push(Some(format!("{{{}}}", elements.join(","))));
     }
     Ok(strings(rows.into_iter()))
 }
 
 fn quoted(element: &str) -> String {
-    let plain = !element.is_empty() && !element.contains(['{', '}', ',', '"', '\\', ' ']) && !element.eq_ignore_ascii_case("null");
+    let plain =
+        !element.is_empty() && !element.contains(['{', '}', ',', '"', '\\', ' ']) && !element.eq_ignore_ascii_case("null");
     if plain { element.to_string() } else { format!("\"{}\"", element.replace('\\', "\\\\").replace('"', "\\\"")) }
 }
 
@@ -134,7 +136,7 @@ fn concat_text(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     Ok(strings((0..rows).map(|row| Some(columns.iter().filter(|c| !c.is_null(row)).map(|c| c.value(row)).collect()))))
 }
 
-// ── Regular expressions ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Regular expressions ──────────────────────────────────────────────────────────────────────────────────────────────
 
 /// Compiles a pattern once for runs of rows that share it.
 #[derive(Default)]
@@ -159,7 +161,8 @@ impl Compiled {
 /// PostgreSQL 15's: the n-th match from a position on; null where there is none.
 fn regexp_substr(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     let (values, patterns) = (args[0].as_string::<i32>(), args[1].as_string::<i32>());
-    let integer = |at: usize, row: usize| args.get(at).map_or(1, |array| array.as_primitive::<Int64Type>().value(row)).max(1) as usize;
+    let integer =
+        |at: usize, row: usize| args.get(at).map_or(1, |array| array.as_primitive::<Int64Type>().value(row)).max(1) as usize;
     let mut compiled = Compiled::default();
     let result = (0..values.len()).map(|row| {
         if values.is_null(row) || patterns.is_null(row) {
@@ -193,7 +196,7 @@ fn regexp_extract(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     Ok(strings(result.collect::<Result<Vec<_>>>()?.into_iter()))
 }
 
-// ── Digests ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Digests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 fn sha1(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     let values = args[0].as_string::<i32>();

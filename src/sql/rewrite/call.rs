@@ -1,11 +1,13 @@
 //! Function calls by other names and in other forms: one row a name in [`translate`]'s table.
 
 use sqlparser::ast::{
-    BinaryOperator, DataType, DuplicateTreatment, Expr, ExactNumberInfo, Function, FunctionArgumentClause, FunctionArguments, NullTreatment,
-    OrderByExpr, OrderByOptions, TimezoneInfo, Value, WindowType,
+    BinaryOperator, DataType, DuplicateTreatment, ExactNumberInfo, Expr, Function, FunctionArgumentClause, FunctionArguments,
+    NullTreatment, OrderByExpr, OrderByOptions, TimezoneInfo, Value, WindowType,
 };
 
-use super::build::{self, binary, call, case, cast, is_not_null, is_null, literal_text, name_of, nested, null, number, plain_args, text};
+use super::build::{
+    self, binary, call, case, cast, is_not_null, is_null, literal_text, name_of, nested, null, number, plain_args, text,
+};
 use super::unit;
 use crate::sql::SqlError;
 
@@ -73,8 +75,24 @@ const SYNONYMS: &[(&str, &str)] = &[
 
 /// Functions of one argument that read a date part: `year(x)`.
 const PARTS: &[&str] = &[
-    "year", "quarter", "month", "week", "day", "hour", "minute", "second", "dayofweek", "dayofyear", "dayofmonth", "weekofyear", "weekiso",
-    "dayofweekiso", "weekday", "isodow", "epoch", "yearofweek",
+    "year",
+    "quarter",
+    "month",
+    "week",
+    "day",
+    "hour",
+    "minute",
+    "second",
+    "dayofweek",
+    "dayofyear",
+    "dayofmonth",
+    "weekofyear",
+    "weekiso",
+    "dayofweekiso",
+    "weekday",
+    "isodow",
+    "epoch",
+    "yearofweek",
 ];
 
 /// The expression a call stands for; `None` leaves it as it is (changed in place or not).
@@ -101,7 +119,7 @@ pub(super) fn translate(function: &mut Function) -> Result<Option<Expr>, SqlErro
     Ok(translated)
 }
 
-// ── Conditions ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Conditions ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 fn conditional(name: &str, args: &[Expr]) -> Option<Expr> {
     Some(match (name, args) {
@@ -121,7 +139,8 @@ fn conditional(name: &str, args: &[Expr]) -> Option<Expr> {
     })
 }
 
-/// Oracle's and Redshift's `decode`: the first match, where null matches null. (PostgreSQL's has two arguments and reads an encoding.)
+/// Oracle's and Redshift's `decode`: the first match, where null matches null. (PostgreSQL's has two arguments and reads an
+/// encoding.)
 fn decode(value: &Expr, pairs: &[Expr]) -> Expr {
     let mut branches = Vec::new();
     let mut chunks = pairs.chunks_exact(2);
@@ -141,7 +160,7 @@ fn divide_or(left: &Expr, right: &Expr, otherwise: Expr) -> Expr {
     case(vec![(zero, otherwise)], Some(binary(nested(left.clone()), BinaryOperator::Divide, nested(right.clone()))))
 }
 
-// ── Dates ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Dates ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 fn dates(name: &str, args: &[Expr]) -> Result<Option<Expr>, SqlError> {
     if PARTS.contains(&name)
@@ -152,8 +171,12 @@ fn dates(name: &str, args: &[Expr]) -> Result<Option<Expr>, SqlError> {
     }
     let unit_of = |expr: &Expr| literal_text(expr).and_then(unit::canonical).map(text);
     Ok(Some(match (name, args) {
-        ("getdate" | "sysdate" | "systimestamp" | "localtimestamp" | "current_datetime", []) => cast(call("now", Vec::new()), TIMESTAMP),
-        ("now" | "current_timestamp" | "transaction_timestamp" | "statement_timestamp" | "clock_timestamp", _) if args.len() < 2 => {
+        ("getdate" | "sysdate" | "systimestamp" | "localtimestamp" | "current_datetime", []) => {
+            cast(call("now", Vec::new()), TIMESTAMP)
+        }
+        ("now" | "current_timestamp" | "transaction_timestamp" | "statement_timestamp" | "clock_timestamp", _)
+            if args.len() < 2 =>
+        {
             cast(call("now", Vec::new()), TIMESTAMP_TZ)
         }
         ("today" | "curdate", []) => call("current_date", Vec::new()),
@@ -165,13 +188,17 @@ fn dates(name: &str, args: &[Expr]) -> Result<Option<Expr>, SqlError> {
             None => return Err(bad_unit(name, part)),
         },
         ("date_add", [value, interval]) => binary(cast(value.clone(), TIMESTAMP), BinaryOperator::Plus, nested(interval.clone())),
-        ("date_sub", [value, interval]) => binary(cast(value.clone(), TIMESTAMP), BinaryOperator::Minus, nested(interval.clone())),
-        ("datediff" | "date_diff" | "timestampdiff" | "timestamp_diff" | "datetime_diff", [a, b, c]) => match (unit_of(a), unit_of(c)) {
-            (Some(part), _) => call("datediff", vec![part, b.clone(), c.clone()]),
-            // BigQuery's order: later, earlier, part.
-            (None, Some(part)) => call("datediff", vec![part, b.clone(), a.clone()]),
-            (None, None) => return Err(bad_unit(name, a)),
-        },
+        ("date_sub", [value, interval]) => {
+            binary(cast(value.clone(), TIMESTAMP), BinaryOperator::Minus, nested(interval.clone()))
+        }
+        ("datediff" | "date_diff" | "timestampdiff" | "timestamp_diff" | "datetime_diff", [a, b, c]) => {
+            match (unit_of(a), unit_of(c)) {
+                (Some(part), _) => call("datediff", vec![part, b.clone(), c.clone()]),
+                // BigQuery's order: later, earlier, part.
+                (None, Some(part)) => call("datediff", vec![part, b.clone(), a.clone()]),
+                (None, None) => return Err(bad_unit(name, a)),
+            }
+        }
         ("date_part" | "datepart", [part, value]) => match unit_of(part) {
             Some(part) => call("date_part", vec![part, value.clone()]),
             None => return Ok(None),
@@ -194,7 +221,7 @@ fn bad_unit(name: &str, unit: &Expr) -> SqlError {
     error.with_help("date parts: year, quarter, month, week, day, hour, minute, second, millisecond, microsecond")
 }
 
-// ── Text and numbers ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Text and numbers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 fn texts_and_numbers(name: &str, args: &[Expr]) -> Option<Expr> {
     Some(match (name, args) {
@@ -245,7 +272,7 @@ fn texts_and_numbers(name: &str, args: &[Expr]) -> Option<Expr> {
     })
 }
 
-// ── Aggregates ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Aggregates ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 fn aggregate(function: &mut Function, name: &str) -> Result<Option<Expr>, SqlError> {
     match name {
@@ -265,6 +292,10 @@ fn aggregate(function: &mut Function, name: &str) -> Result<Option<Expr>, SqlErr
         "min_by" | "argmin" | "arg_min" => extreme_by(function, true),
         "max_by" | "argmax" | "arg_max" => extreme_by(function, false),
         "mode" | "percentile_disc" => ordered_set(function, name),
+        // DataFusion counts without a sign; nothing else does, and `rn - 2` of 1 would fail.
+        "row_number" | "rank" | "dense_rank" | "ntile" | "approx_distinct" => {
+            return Ok(Some(cast(Expr::Function(function.clone()), DataType::BigInt(None))));
+        }
         "ratio_to_report" => return Ok(ratio_to_report(function)),
         _ => {}
     }

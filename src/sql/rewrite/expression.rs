@@ -1,15 +1,15 @@
 //! Casts, operators and other expressions whose form or meaning differs in DataFusion.
 //!
-//! Names of ours that appear here (`text`, `numeric`, `nearest`, `at_time_zone`, …) are functions of `crate::sql::function`; they exist
-//! because the meaning depends on the argument's type, which the syntax tree does not know.
+//! Names of ours that appear here (`text`, `numeric`, `nearest`, `at_time_zone`, …) are functions of `crate::sql::function`;
+//! they exist because the meaning depends on the argument's type, which the syntax tree does not know.
 
 use std::ops::ControlFlow;
 
 use arrow::datatypes::DataType as Arrow;
 use sqlparser::ast::{
-    Array, BinaryOperator, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, FunctionArgumentClause, FunctionArguments, GroupByExpr,
-    Ident, Interval, LimitClause, OrderBy, OrderByKind, Query, SelectItem, SetExpr, Statement, TableFactor, Value, ValueWithSpan, VisitMut,
-    VisitorMut,
+    Array, BinaryOperator, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, FunctionArgumentClause, FunctionArguments,
+    GroupByExpr, Ident, Interval, LimitClause, OrderBy, OrderByKind, Query, SelectItem, SetExpr, Statement, TableFactor, Value,
+    ValueWithSpan, VisitMut, VisitorMut,
 };
 
 use super::build::{self, binary, call, cast, literal_text, nested, text};
@@ -51,7 +51,9 @@ fn translated(expr: &mut Expr) -> Result<Option<Expr>, SqlError> {
             let kind = CastKind::Cast;
             Some(cast_of(&kind, expr, data_type).unwrap_or_else(|| cast((**expr).clone(), data_type.clone())))
         }
-        Expr::AtTimeZone { timestamp, time_zone } => Some(call("at_time_zone", vec![(**timestamp).clone(), (**time_zone).clone()])),
+        Expr::AtTimeZone { timestamp, time_zone } => {
+            Some(call("at_time_zone", vec![(**timestamp).clone(), (**time_zone).clone()]))
+        }
         Expr::Extract { field, expr, .. } => {
             let field = field.to_string();
             let part = unit::canonical(field.trim_matches('\'')).map(str::to_string).unwrap_or(field);
@@ -124,15 +126,17 @@ fn spell_out(interval: &mut Interval) {
     *text = words.collect::<Vec<_>>().join(" ");
 }
 
-/// A subquery used as a value: DataFusion wants an aggregate in it where it is correlated. `single_value` is one that fails over two rows,
-/// as PostgreSQL does; with `limit 1` it is the first value in order.
+/// A subquery used as a value: DataFusion wants an aggregate in it where it is correlated. `single_value` is one that fails
+/// over two rows, as PostgreSQL does; with `limit 1` it is the first value in order.
 fn single_value(query: &mut Query) {
     let SetExpr::Select(select) = &mut *query.body else { return };
     let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
     if query.with.is_some() || grouped || select.distinct.is_some() || select.having.is_some() || select.from.is_empty() {
         return;
     }
-    let [SelectItem::ExprWithAlias { expr, .. } | SelectItem::UnnamedExpr(expr)] = select.projection.as_mut_slice() else { return };
+    let [SelectItem::ExprWithAlias { expr, .. } | SelectItem::UnnamedExpr(expr)] = select.projection.as_mut_slice() else {
+        return;
+    };
     if shape::is_aggregate_or_window(expr) || select.qualify.is_some() {
         return;
     }
@@ -165,7 +169,7 @@ fn current_time(ident: &Ident) -> Option<Expr> {
     }
 }
 
-// ── Casts ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Casts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 fn cast_of(kind: &CastKind, expr: &Expr, data_type: &DataType) -> Option<Expr> {
     let is_try = matches!(kind, CastKind::TryCast | CastKind::SafeCast);
@@ -213,7 +217,7 @@ fn array_literal(literal: &str, data_type: &DataType) -> Option<Expr> {
     Some(Expr::Array(Array { elem, named: true }))
 }
 
-// ── Patterns ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Patterns ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// `x like any (array['a%', 'b%'])` and `x like any ('a%', 'b%')` as alternatives.
 fn like_any(expr: &Expr) -> Option<Expr> {
@@ -273,7 +277,7 @@ fn regex_of_similar(pattern: &str) -> String {
     regex
 }
 
-// ── Tuples ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Tuples ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 fn tuples(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<Expr> {
     let (Expr::Tuple(left), Expr::Tuple(right)) = (left, right) else { return None };
@@ -328,9 +332,10 @@ fn tuple_in_query(fields: &[Expr], subquery: &Query, negated: bool) -> Result<Ex
         sample: None,
     };
     let mut select = pivot::select(vec![SelectItem::UnnamedExpr(build::number(1))], vec![pivot::from(rows)]);
-    let pairs = fields.iter().zip(&names).map(|(field, name)| {
-        binary(build::column(&["__rows", name]), BinaryOperator::Eq, nested(field.clone()))
-    });
+    let pairs = fields
+        .iter()
+        .zip(&names)
+        .map(|(field, name)| binary(build::column(&["__rows", name]), BinaryOperator::Eq, nested(field.clone())));
     select.selection = build::chain(pairs, BinaryOperator::And);
     Ok(Expr::Exists { subquery: Box::new(pivot::query_of(SetExpr::Select(Box::new(select)))), negated })
 }

@@ -5,8 +5,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, ExceptSelectItem, Expr, JoinConstraint, JoinOperator, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr,
-    TableFactor, Visit, Visitor, WindowSpec, WindowType,
+    BinaryOperator, ExceptSelectItem, Expr, JoinConstraint, JoinOperator, LimitClause, OrderByKind, Query, Select, SelectItem,
+    SetExpr, TableFactor, Visit, Visitor, WindowSpec, WindowType,
 };
 
 use super::build;
@@ -86,7 +86,10 @@ fn rewrite(factor: &mut TableFactor, sources: &[Source]) -> Option<(Expr, Vec<St
     hide(&mut first.projection, &[POSITION.to_string()]);
     *subquery = Box::new(pivot::query_of(SetExpr::Select(Box::new(first))));
     *lateral = false;
-    let on = keys.into_iter().zip(&added).map(|((_, outer), own)| build::binary(build::column(&[&name, own]), BinaryOperator::Eq, outer));
+    let on = keys
+        .into_iter()
+        .zip(&added)
+        .map(|((_, outer), own)| build::binary(build::column(&[&name, own]), BinaryOperator::Eq, outer));
     Some((build::chain(on, BinaryOperator::And)?, added))
 }
 

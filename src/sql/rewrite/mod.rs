@@ -3,7 +3,6 @@
 //! Three walks, in this order:
 //! 1. [`unit`]: bare words that are not columns (`dateadd(day, …)`) become literals, so that no later step takes them for names.
 //! 2. [`scope`]: what needs to know which columns are in reach: aliases used beside their definition, `*` with options, `pivot`,
-//!    output names, top-n laterals.
 //! 3. [`expression`]: functions, casts and operators that another name or form says in DataFusion.
 
 mod build;

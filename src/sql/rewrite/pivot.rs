@@ -171,7 +171,7 @@ fn columns_in(expr: &Expr) -> Vec<String> {
     names.0
 }
 
-// ── Query pieces ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Query pieces ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 pub(super) fn query_of(body: SetExpr) -> Query {
     Query {
@@ -233,6 +233,7 @@ pub(super) fn alias_with(name: &str, columns: &[&str]) -> TableAlias {
 /// The query as a table named as the pivot was, or else as its input was.
 fn derived(query: Query, alias: Option<TableAlias>, inner: &[Source]) -> TableFactor {
     let own = inner.first().and_then(|source| source.name.as_deref()).unwrap_or("pivoted");
-    let alias = alias.unwrap_or_else(|| TableAlias { explicit: true, name: Ident::with_quote('"', own), columns: Vec::new(), at: None });
+    let alias =
+        alias.unwrap_or_else(|| TableAlias { explicit: true, name: Ident::with_quote('"', own), columns: Vec::new(), at: None });
     TableFactor::Derived { lateral: false, subquery: Box::new(query), alias: Some(alias), sample: None }
 }

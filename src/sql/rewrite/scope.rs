@@ -1,14 +1,15 @@
 //! Names in reach: which columns each `from` brings, and what follows from it.
 //!
-//! An alias of the same select list may be used in later items, `where`, `on` (Redshift, Snowflake); a column of the `from` wins over an
-//! alias of the same name, as in Redshift. Where a table's columns are not known no alias is put in, so that a column is never hidden.
+//! An alias of the same select list may be used in later items, `where`, `on` (Redshift, Snowflake); a column of the `from`
+//! wins over an alias of the same name, as in Redshift. Where a table's columns are not known no alias is put in, so that a
+//! column is never hidden.
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, OrderByKind, OrderByOptions, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, Statement, TableAlias, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
-    WildcardAdditionalOptions,
+    Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, OrderByKind, OrderByOptions, Query, Select,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement, TableAlias, TableFactor, TableWithJoins, Value, VisitMut,
+    VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::{ColumnLookup, join, pivot, shape};
@@ -211,7 +212,9 @@ impl Scope<'_> {
                     None => Ok(sources),
                 }
             }
-            TableFactor::Function { alias, .. } | TableFactor::UNNEST { alias, .. } | TableFactor::TableFunction { alias, .. } => {
+            TableFactor::Function { alias, .. }
+            | TableFactor::UNNEST { alias, .. }
+            | TableFactor::TableFunction { alias, .. } => {
                 Ok(vec![Source { name: alias.as_ref().map(|a| stored(&a.name)), columns: None, merged: Vec::new() }])
             }
             _ => Ok(vec![Source { name: None, columns: None, merged: Vec::new() }]),
@@ -271,7 +274,7 @@ fn merged_columns(constraint: &JoinConstraint, source: &Source, left: &[Source])
     }
 }
 
-// ── The select list ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── The select list ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// Spells out `*` where it carries options DataFusion does not plan (`rename`, `ilike`); the others it plans itself.
 fn expand_wildcards(items: &mut Vec<SelectItem>, sources: &[Source]) -> Result<(), SqlError> {
@@ -313,7 +316,8 @@ fn explicit(options: &WildcardAdditionalOptions, sources: &[Source], only: Optio
     Ok(items)
 }
 
-/// Gives computed items the name PostgreSQL gives them (`count`, `coalesce`, the column below a cast), numbered where two would agree.
+/// Gives computed items the name PostgreSQL gives them (`count`, `coalesce`, the column below a cast), numbered where two would
+/// agree.
 fn name_items(items: &mut [SelectItem]) {
     let mut taken: Vec<String> = items
         .iter()
@@ -371,7 +375,7 @@ fn wildcard_columns(options: &WildcardAdditionalOptions, sources: &[Source], onl
     Some(names)
 }
 
-// ── Aliases beside their definition ──────────────────────────────────────────────────────────────────────────────────────────────
+// ── Aliases beside their definition ──────────────────────────────────────────────────────────────────────────────────
 
 type Aliases = Vec<(String, Expr)>;
 
@@ -457,12 +461,15 @@ fn group_by_alias_of_column(select: &mut Select, sources: &[Source]) {
     for expr in exprs {
         let Expr::Identifier(ident) = &*expr else { continue };
         let name = stored(ident);
-        let holders = sources.iter().filter(|s| s.columns.iter().flatten().any(|c| *c == name) && !s.merged.contains(&name)).count();
+        let holders =
+            sources.iter().filter(|s| s.columns.iter().flatten().any(|c| *c == name) && !s.merged.contains(&name)).count();
         if holders < 2 {
             continue;
         }
         let item = select.projection.iter().find_map(|item| match item {
-            SelectItem::UnnamedExpr(item @ Expr::CompoundIdentifier(path)) if path.last().map(stored).as_ref() == Some(&name) => Some(item),
+            SelectItem::UnnamedExpr(item @ Expr::CompoundIdentifier(path)) if path.last().map(stored).as_ref() == Some(&name) => {
+                Some(item)
+            }
             _ => None,
         });
         if let Some(item) = item {

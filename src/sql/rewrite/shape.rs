@@ -3,9 +3,10 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, DataType, DuplicateTreatment, ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, LimitClause, ObjectName, Query, RenameSelectItem, Select,
-    SelectFlavor, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TopQuantity, Value, Visit, VisitMut, Visitor,
-    VisitorMut,    WildcardAdditionalOptions,
+    BinaryOperator, DataType, DuplicateTreatment, ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, GroupByExpr, LimitClause, ObjectName, Query, RenameSelectItem, Select, SelectFlavor, SelectItem, SetExpr,
+    TableAlias, TableAliasColumnDef, TableFactor, TopQuantity, Value, Visit, VisitMut, Visitor, VisitorMut,
+    WildcardAdditionalOptions,
 };
 
 use super::scope::{self, stored};
@@ -107,8 +108,8 @@ pub(super) fn exists_as_values(items: &mut Vec<SelectItem>) {
     let _ = items.visit(&mut Exists { depth: 0 });
 }
 
-/// `select count(*) > 0` (or `= 0`) of a query's rows; over the query itself where nothing in it changes how many rows there are, so that
-/// a correlation stays where DataFusion finds it.
+/// `select count(*) > 0` (or `= 0`) of a query's rows; over the query itself where nothing in it changes how many rows there
+/// are, so that a correlation stays where DataFusion finds it.
 fn count_rows(mut query: Query, op: BinaryOperator) -> Query {
     let mut count = build::function("count", Vec::new());
     if let FunctionArguments::List(list) = &mut count.args {
@@ -121,7 +122,10 @@ fn count_rows(mut query: Query, op: BinaryOperator) -> Query {
     if let SetExpr::Select(select) = &mut *query.body
         && matches!(&select.group_by, GroupByExpr::Expressions(exprs, _) if exprs.is_empty())
         && (select.having.is_none() && select.qualify.is_none() && query.limit_clause.is_none())
-        && !select.projection.iter().any(|item| matches!(item, SelectItem::ExprWithAlias { expr, .. } if is_aggregate_or_window(expr)))
+        && !select
+            .projection
+            .iter()
+            .any(|item| matches!(item, SelectItem::ExprWithAlias { expr, .. } if is_aggregate_or_window(expr)))
     {
         select.distinct = None;
         select.projection = vec![item];
@@ -149,7 +153,8 @@ pub(super) fn normalize_table_function(factor: &mut TableFactor) {
             && let Some(array_exprs) = args.iter().map(plain).collect()
         {
             let alias = alias.clone();
-            *factor = TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_offset_alias: None, with_ordinality: false };
+            *factor =
+                TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_offset_alias: None, with_ordinality: false };
         }
     }
     let TableFactor::Table { name, alias, args: Some(_), .. } = factor else { return };
@@ -157,7 +162,8 @@ pub(super) fn normalize_table_function(factor: &mut TableFactor) {
     if own != "generate_series" && own != "range" {
         return;
     }
-    let alias = alias.get_or_insert_with(|| TableAlias { explicit: true, name: scope::quoted(&own), columns: Vec::new(), at: None });
+    let alias =
+        alias.get_or_insert_with(|| TableAlias { explicit: true, name: scope::quoted(&own), columns: Vec::new(), at: None });
     if alias.columns.is_empty() {
         alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
     }
@@ -273,9 +279,36 @@ fn type_label(data_type: &DataType) -> String {
 }
 
 const AGGREGATES: &[&str] = &[
-    "sum", "count", "avg", "min", "max", "listagg", "string_agg", "array_agg", "median", "stddev", "stddev_samp", "stddev_pop", "variance",
-    "var_samp", "var_pop", "bool_or", "bool_and", "every", "any_value", "mode", "percentile_cont", "percentile_disc",
-    "approx_count_distinct", "approx_distinct", "min_by", "max_by", "count_if", "corr", "covar_samp", "covar_pop",
+    "sum",
+    "count",
+    "avg",
+    "min",
+    "max",
+    "listagg",
+    "string_agg",
+    "array_agg",
+    "median",
+    "stddev",
+    "stddev_samp",
+    "stddev_pop",
+    "variance",
+    "var_samp",
+    "var_pop",
+    "bool_or",
+    "bool_and",
+    "every",
+    "any_value",
+    "mode",
+    "percentile_cont",
+    "percentile_disc",
+    "approx_count_distinct",
+    "approx_distinct",
+    "min_by",
+    "max_by",
+    "count_if",
+    "corr",
+    "covar_samp",
+    "covar_pop",
 ];
 
 /// Whether an expression aggregates or looks over a window at its own level, so that `where` cannot hold it.
@@ -285,7 +318,9 @@ pub(super) fn is_aggregate_or_window(expr: &Expr) -> bool {
         type Break = ();
         fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
             match expr {
-                Expr::Function(f) if f.over.is_some() || AGGREGATES.contains(&build::name_of(f).as_str()) => ControlFlow::Break(()),
+                Expr::Function(f) if f.over.is_some() || AGGREGATES.contains(&build::name_of(f).as_str()) => {
+                    ControlFlow::Break(())
+                }
                 _ => ControlFlow::Continue(()),
             }
         }

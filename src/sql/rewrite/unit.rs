@@ -2,12 +2,26 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Statement, Value, VisitMut, VisitorMut};
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Statement, Value, VisitMut, VisitorMut,
+};
 
 /// Functions whose first argument is a date part, bare or quoted.
 const UNIT_FIRST: &[&str] = &[
-    "dateadd", "datediff", "date_diff", "datesub", "date_sub", "date_add", "timestampadd", "timestampdiff", "timestamp_diff",
-    "date_part", "datepart", "date_trunc", "datetrunc", "time_slice",
+    "dateadd",
+    "datediff",
+    "date_diff",
+    "datesub",
+    "date_sub",
+    "date_add",
+    "timestampadd",
+    "timestampdiff",
+    "timestamp_diff",
+    "date_part",
+    "datepart",
+    "date_trunc",
+    "datetrunc",
+    "time_slice",
 ];
 /// Functions whose last argument may be one (BigQuery's order, Snowflake's `last_day`).
 const UNIT_LAST: &[&str] =
@@ -46,7 +60,9 @@ fn arguments(function: &mut Function) -> Option<&mut Vec<FunctionArg>> {
 }
 
 fn quote(function: &mut Function, at: usize) {
-    let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))) = arguments(function).and_then(|args| args.get_mut(at)) else { return };
+    let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))) = arguments(function).and_then(|args| args.get_mut(at)) else {
+        return;
+    };
     if let Expr::Identifier(Ident { value, .. }) = arg
         && canonical(value).is_some()
     {
@@ -68,8 +84,12 @@ pub(super) fn canonical(unit: &str) -> Option<&'static str> {
         "hour" | "hours" | "h" | "hh" | "hr" | "hrs" => "hour",
         "minute" | "minutes" | "m" | "mi" | "min" | "mins" => "minute",
         "second" | "seconds" | "s" | "sec" | "secs" => "second",
-        "millisecond" | "milliseconds" | "ms" | "msec" | "msecs" | "msecond" | "mseconds" | "millisec" | "millisecs" => "millisecond",
-        "microsecond" | "microseconds" | "us" | "usec" | "usecs" | "usecond" | "useconds" | "microsec" | "microsecs" => "microsecond",
+        "millisecond" | "milliseconds" | "ms" | "msec" | "msecs" | "msecond" | "mseconds" | "millisec" | "millisecs" => {
+            "millisecond"
+        }
+        "microsecond" | "microseconds" | "us" | "usec" | "usecs" | "usecond" | "useconds" | "microsec" | "microsecs" => {
+            "microsecond"
+        }
         "nanosecond" | "nanoseconds" | "ns" => "nanosecond",
         "dow" | "dayofweek" | "dw" | "weekday" => "dow",
         "isodow" | "dayofweekiso" | "dayofweek_iso" | "weekday_iso" => "isodow",
