@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use super::delimited::BatchBuilder;
 use super::guess::{Guess, Numbers, bare_number, whole_number};
 use super::{LakeError, LakeResult, storable};
-use crate::sql::types::arrow_type;
+use crate::sql::arrow_type;
 
 /// How to read a seed.
 #[derive(Clone, Debug)]

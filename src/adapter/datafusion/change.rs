@@ -26,7 +26,6 @@ use super::session::{Engine, Scope, delta_provider, partitioned_file, store_url}
 use crate::adapter::AdapterError;
 use crate::lake::{Change, Folder, LakeError, Object, TableName, cast_batch, partition_columns, storable, write_streams};
 use crate::name::quote_identifier;
-use crate::sql::{MergeClause, MergeThen, MergeWhen};
 
 /// New rows up to this size are held in memory; more go to scratch files.
 const MEMORY_BYTES: usize = 64 << 20;
@@ -43,6 +42,8 @@ pub struct Recipe {
     pub touch: Option<String>,
     /// Gives a row if the change must not be made.
     pub refuse: Option<Refusal>,
+    /// Whether `rows` needs `__numbered`: `__touched`, computed once, with a number `__row` for each row.
+    pub numbered: bool,
     /// All rows that stand in the replaced files' place, columns in the table's order.
     pub rows: String,
 }
@@ -106,6 +107,8 @@ async fn attempt(engine: &Arc<Engine>, name: &TableName, folder: &Folder, recipe
         Some(query) => touched(engine, &given, query, files).await?,
     };
     given.insert("__touched".into(), touched_provider(&table, &touched).await?);
+    let numbered = if recipe.numbered { Some(numbered(engine, &given).await?) } else { None };
+    given.extend(numbered.iter().map(|rows| ("__numbered".to_string(), Arc::clone(&rows.provider))));
     let scope = Scope::with(Arc::clone(engine), given);
     if let Some(refusal) = &recipe.refuse {
         let (session, plan) = scope.plan(&refusal.query).await?;
@@ -121,6 +124,9 @@ async fn attempt(engine: &Arc<Engine>, name: &TableName, folder: &Folder, recipe
     let (_, streams) = streams(&session, &plan).await?;
     let metadata = partition_columns(table.snapshot().map_err(LakeError::from)?.metadata());
     let written = write_streams(folder.log().object_store(None), &schema, &metadata, streams).await?;
+    if let Some(numbered) = numbered {
+        numbered.discard(engine).await?;
+    }
     let removed: Vec<_> = touched.iter().map(|file| file.remove_action(true)).collect();
     let changed = Changed { touched: count };
     if removed.is_empty() && written.files.is_empty() {
@@ -128,6 +134,28 @@ async fn attempt(engine: &Arc<Engine>, name: &TableName, folder: &Folder, recipe
     }
     let added = written.files;
     Ok(engine.lake.exchange(folder, Change { base: table, removed, added }).await?.then_some(changed))
+}
+
+async fn numbered(engine: &Arc<Engine>, given: &HashMap<String, Arc<dyn TableProvider>>) -> Result<Rows, AdapterError> {
+    let query = "select *, row_number() over () as __row from __touched";
+    let (session, plan) = Scope::with(Arc::clone(engine), given.clone()).plan(query).await?;
+    let schema = storable(plan.schema().as_arrow())?;
+    Rows::of(engine, &session, &plan, &schema).await
+}
+
+/// The rows for which a condition does not hold (it is false or null), as `select {columns}`.
+///
+/// The engine's way with `in (select …)` inside `is not true` loses the difference between false and null, so rows are
+/// told apart by number where a condition holds a query.
+pub fn kept_rows(columns: &str, alias: &str, condition: &str) -> (String, bool) {
+    if !condition.to_lowercase().contains("select") {
+        return (format!("select {columns} from __touched as {alias} where ({condition}) is not true"), false);
+    }
+    let hit = format!("select {alias}.__row from __numbered as {alias} where {condition}");
+    let kept = format!(
+        "select {columns} from __numbered as {alias} where not exists (select 1 from ({hit}) as __hit where __hit.__row = {alias}.__row)"
+    );
+    (kept, true)
 }
 
 /// A row's values, for a message.
@@ -241,8 +269,36 @@ pub fn column_list(schema: &SchemaRef, qualifier: &str) -> String {
     schema.fields().iter().map(column).collect::<Vec<_>>().join(", ")
 }
 
+/// One `when` of a merge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct When {
+    pub pair: Pair,
+    /// A further condition.
+    pub predicate: Option<String>,
+    pub action: Action,
+}
+
+/// Which rows a `when` is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pair {
+    Matched,
+    /// A source row without a row of the table.
+    OnlySource,
+    /// A row of the table without a source row.
+    OnlyTarget,
+}
+
+/// What becomes of them; values are SQL.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    Update(Vec<(String, String)>),
+    Delete,
+    /// Without columns, the table's own in order.
+    Insert { columns: Vec<String>, values: Vec<String> },
+}
+
 /// A merge as a recipe: a full join of the touched rows with the source, an action chosen for each pair.
-pub fn merge(schema: &SchemaRef, target: &str, source: &str, on: &str, clauses: &[MergeClause]) -> Result<Recipe, LakeError> {
+pub fn merge(schema: &SchemaRef, target: &str, source: &str, on: &str, clauses: &[When]) -> Result<Recipe, LakeError> {
     let conditions: Vec<String> = clauses.iter().map(|clause| condition(clause, target, source)).collect();
     let mut columns = Vec::new();
     for field in schema.fields() {
@@ -259,7 +315,7 @@ pub fn merge(schema: &SchemaRef, target: &str, source: &str, on: &str, clauses: 
     let stays: String = clauses
         .iter()
         .zip(&conditions)
-        .map(|(clause, condition)| format!(" when {condition} then {}", clause.action != MergeThen::Delete))
+        .map(|(clause, condition)| format!(" when {condition} then {}", clause.action != Action::Delete))
         .collect();
     let kept = format!("{target}.__is_old is not null");
     let stays = if stays.is_empty() { kept } else { format!("case{stays} else {kept} end") };
@@ -268,9 +324,9 @@ pub fn merge(schema: &SchemaRef, target: &str, source: &str, on: &str, clauses: 
          full join (select *, true as __is_new from __new) as {source} on ({on}) where {stays}",
         columns.join(", ")
     );
-    let whole = clauses.iter().any(|clause| clause.when == MergeWhen::NotMatchedBySource);
+    let whole = clauses.iter().any(|clause| clause.pair == Pair::OnlyTarget);
     let touch = format!("select {target}.{FILE}, count(*) from __old as {target} join __new as {source} on ({on}) group by {target}.{FILE}");
-    Ok(Recipe { given: HashMap::new(), touch: (!whole).then_some(touch), refuse: None, rows })
+    Ok(Recipe { given: HashMap::new(), touch: (!whole).then_some(touch), refuse: None, numbered: false, rows })
 }
 
 /// A query that gives a row of the table that more than one source row matches.
@@ -281,11 +337,11 @@ pub fn matched_twice(target: &str, source: &str, on: &str, shown: &str) -> Strin
     )
 }
 
-fn condition(clause: &MergeClause, target: &str, source: &str) -> String {
-    let state = match clause.when {
-        MergeWhen::Matched => format!("{target}.__is_old is not null and {source}.__is_new is not null"),
-        MergeWhen::NotMatchedByTarget => format!("{target}.__is_old is null"),
-        MergeWhen::NotMatchedBySource => format!("{source}.__is_new is null"),
+fn condition(clause: &When, target: &str, source: &str) -> String {
+    let state = match clause.pair {
+        Pair::Matched => format!("{target}.__is_old is not null and {source}.__is_new is not null"),
+        Pair::OnlySource => format!("{target}.__is_old is null"),
+        Pair::OnlyTarget => format!("{source}.__is_new is null"),
     };
     match &clause.predicate {
         Some(predicate) => format!("({state} and ({predicate}))"),
@@ -294,14 +350,14 @@ fn condition(clause: &MergeClause, target: &str, source: &str) -> String {
 }
 
 /// What a clause sets a column to; `None` where the row's own value stays.
-fn value(clause: &MergeClause, column: &str, schema: &SchemaRef) -> Result<Option<String>, LakeError> {
+fn value(clause: &When, column: &str, schema: &SchemaRef) -> Result<Option<String>, LakeError> {
     match &clause.action {
-        MergeThen::Delete => Ok(None),
-        MergeThen::Update(assignments) => {
+        Action::Delete => Ok(None),
+        Action::Update(assignments) => {
             let found = assignments.iter().find(|(name, _)| name.eq_ignore_ascii_case(column));
             Ok(found.map(|(_, value)| format!("({value})")))
         }
-        MergeThen::Insert { columns, values } => {
+        Action::Insert { columns, values } => {
             let count = if columns.is_empty() { schema.fields().len() } else { columns.len() };
             if values.len() != count {
                 let message = format!("the insert names {count} columns and gives {} values", values.len());

@@ -1,6 +1,6 @@
 //! Arrow batches to [`Rows`]: decimals, dates and timestamps as exact text.
 
-use arrow::array::{Array, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{Array, AsArray, RecordBatch, TimestampMicrosecondArray, make_array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, Schema, TimeUnit};
 use arrow::error::ArrowError;
@@ -8,7 +8,7 @@ use arrow::util::display::array_value_to_string;
 use chrono::{DateTime, Timelike};
 
 use crate::rows::{Cell, ColumnType, Rows};
-use crate::sql::types::type_name;
+use crate::sql::{spelt, type_name};
 
 /// A schema's columns by the names and types people see.
 pub fn column_types(schema: &Schema) -> Vec<ColumnType> {
@@ -69,7 +69,10 @@ fn cells(column: &dyn Array) -> Result<Vec<Cell>, ArrowError> {
             of(&|row| Ok(Cell::Timestamp(timestamp(micros, row, zone.is_some()))))
         }
         T::Dictionary(_, values) => cells(cast(column, values)?.as_ref()),
-        _ => of(&|row| Ok(Cell::Text(array_value_to_string(column, row)?))),
+        _ => {
+            let spelt = spelt(&make_array(column.to_data())).map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
+            of(&|row| Ok(Cell::Text(spelt.value(row).to_string())))
+        }
     }
 }
 

@@ -123,7 +123,7 @@ impl Scope {
             return PlanError::Lake(failure);
         }
         let missing = std::mem::take(&mut *self.missing.lock().unwrap_or_else(PoisonError::into_inner));
-        let Some(name) = missing.into_iter().find(|name| error.message.contains(name.table.as_str()) && error.message.contains("not found"))
+        let Some(name) = missing.into_iter().find(|name| error.message.starts_with("relation") && error.message.contains(name.table.as_str()))
         else {
             return PlanError::Sql(error);
         };

@@ -9,7 +9,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 
-use super::change::{self, Recipe, Refusal, column_list};
+use super::change::{self, Action, Pair, Recipe, Refusal, When, column_list};
 use super::session::{Engine, Scope};
 use super::{rows, run};
 use crate::adapter::{AdapterError, CatalogEntry, Effect, IncrementalWrite, Operation, TableOptions};
@@ -19,7 +19,8 @@ use crate::lake::{
 };
 use crate::name::{Relation, RelationType, quote_identifier};
 use crate::rows::{ColumnType, Rows};
-use crate::sql::{self, Alteration, Command, MergeClause, MergeThen, MergeWhen, Name};
+use crate::sql::{self, AlterColumn, Command, DropKind};
+use sqlparser::ast::{Assignment, AssignmentTarget, Expr as SqlExpr, MergeAction, MergeClause, MergeClauseKind, MergeInsertKind, TableFactor};
 
 /// dbt's names for the two sides of a merge, which projects use in `incremental_predicates`.
 const DEST: &str = "DBT_INTERNAL_DEST";
@@ -51,71 +52,117 @@ fn counted(verb: &str, count: u64) -> Effect {
 }
 
 async fn command_rows(engine: &Arc<Engine>, command: Command, text: &str) -> Done<Rows> {
+    let place = |relation: &Relation| place(engine, relation);
     let effect = match command {
-        Command::Query | Command::Explain | Command::Show => {
+        Command::Query(_) | Command::Explain { .. } | Command::Show(_) => {
             let (session, plan) = Scope::new(Arc::clone(engine)).plan(text).await?;
             return run(&session, plan, None).await;
         }
         Command::Ignored(_) => Effect::default(),
-        Command::CreateSchema { name, .. } => create_schema(engine, &name).await?,
-        Command::DropSchema { names, if_exists, cascade } => drop_schemas(engine, &names, if_exists, cascade).await?,
-        Command::CreateTableAs { name, query, replace, if_not_exists } => {
-            let name = table_name(engine, &name)?;
-            if stays(engine, &name, replace, if_not_exists).await? {
+        Command::CreateSchema { database, schema, .. } => {
+            engine.lake.create_schema(&engine.schema_name(database.as_deref(), Some(&schema))).await?;
+            done("CREATE SCHEMA")
+        }
+        Command::CreateTableAs { name, or_replace, if_not_exists, query, .. } => {
+            let name = place(&name);
+            if stays(engine, &name, or_replace, if_not_exists).await? {
                 return Ok(Rows::default());
             }
-            create_table_as(engine, &name, &query, &TableOptions::default()).await?
+            create_table_as(engine, &name, &query.to_string(), &TableOptions::default()).await?
         }
-        Command::CreateTable { name, columns, replace, if_not_exists } => {
-            let name = table_name(engine, &name)?;
-            if stays(engine, &name, replace, if_not_exists).await? {
+        Command::CreateTable { name, or_replace, if_not_exists, columns, .. } => {
+            let name = place(&name);
+            if stays(engine, &name, or_replace, if_not_exists).await? {
                 return Ok(Rows::default());
             }
             let schema = declared_schema(&columns)?;
             replace_table(engine, &name, &schema, &TableOptions::default(), Vec::new()).await?;
             done("CREATE TABLE")
         }
-        Command::CreateView { name, columns, query, replace } => {
-            let name = table_name(engine, &name)?;
-            if stays(engine, &name, replace, false).await? {
+        Command::CreateView { name, or_replace, if_not_exists, columns, sql, .. } => {
+            let name = place(&name);
+            if stays(engine, &name, or_replace, if_not_exists).await? {
                 return Ok(Rows::default());
             }
-            create_view(engine, &name, &with_columns(query, &columns), None).await?
+            create_view(engine, &name, &with_columns(sql, &columns), None).await?
         }
-        Command::DropTable { names, if_exists } => drop_all(engine, &names, if_exists, "table").await?,
-        Command::DropView { names, if_exists } => drop_all(engine, &names, if_exists, "view").await?,
-        Command::Insert { name, columns, query } => insert(engine, &table_name(engine, &name)?, &columns, &query).await?,
-        Command::Update { name, alias, assignments, from, selection } => {
-            let change = Update { alias, assignments, from, selection };
-            update(engine, &table_name(engine, &name)?, &change).await?
-        }
-        Command::Delete { name, alias, using, selection } => {
-            delete(engine, &table_name(engine, &name)?, &alias, using.as_deref(), selection.as_deref()).await?
-        }
-        Command::Merge { name, alias, source, source_alias, on, clauses } => {
-            let merge = Merge { target: &alias, source: &source_alias, on: &on, clauses: &clauses };
-            merge_statement(engine, &table_name(engine, &name)?, &source, &merge).await?
-        }
-        Command::Truncate { names } => {
-            for name in &names {
-                let nothing = Recipe { given: HashMap::new(), touch: None, refuse: None, rows: "select * from __touched where false".into() };
-                change::change(engine, &table_name(engine, name)?, &nothing).await?;
-            }
-            done("TRUNCATE TABLE")
-        }
-        Command::AlterTable { name, changes } => {
-            for change in changes {
-                alter(engine, &table_name(engine, &name)?, change).await?;
-            }
-            done("ALTER TABLE")
-        }
+        Command::Drop(drop) => drop_all(engine, &drop).await?,
+        other => changed_rows(engine, other).await?,
     };
     Ok(affected(&effect))
 }
 
+/// The commands that change a table that is there.
+async fn changed_rows(engine: &Arc<Engine>, command: Command) -> Done<Effect> {
+    match command {
+        Command::Insert { table, columns, source, overwrite } => {
+            let source = source.ok_or_else(|| LakeError::new("sql-plan", "`insert … default values` is not supported"))?;
+            let name = place(engine, &table);
+            if overwrite {
+                truncate(engine, &name).await?;
+            }
+            insert(engine, &name, &columns, &source.to_string()).await
+        }
+        Command::Update { table, alias, assignments, from, selection } => {
+            let change = Update {
+                alias: alias_of(&table, alias),
+                assignments: assignments.into_iter().map(|(column, value)| (column, value.to_string())).collect(),
+                from: joined(&from),
+                selection: selection.as_ref().map(SqlExpr::to_string),
+            };
+            update(engine, &place(engine, &table), &change).await
+        }
+        Command::Delete { table, alias, using, selection } => {
+            let (using, selection) = (joined(&using), selection.as_ref().map(SqlExpr::to_string));
+            delete(engine, &place(engine, &table), &alias_of(&table, alias), using.as_deref(), selection.as_deref()).await
+        }
+        Command::Merge(merge) => merge_statement(engine, *merge).await,
+        Command::Truncate { tables, if_exists } => {
+            for table in &tables {
+                let name = place(engine, table);
+                if !(if_exists && engine.lake.resolve(&name).await?.is_none()) {
+                    truncate(engine, &name).await?;
+                }
+            }
+            Ok(done("TRUNCATE TABLE"))
+        }
+        Command::AlterTable { table, if_exists, changes } => {
+            let name = place(engine, &table);
+            if if_exists && engine.lake.resolve(&name).await?.is_none() {
+                return Ok(done("ALTER TABLE"));
+            }
+            for change in changes {
+                alter(engine, &name, change).await?;
+            }
+            Ok(done("ALTER TABLE"))
+        }
+        _ => Err(LakeError::new("sql-plan", "the statement is not supported").into()),
+    }
+}
+
+fn place(engine: &Engine, relation: &Relation) -> TableName {
+    engine.name(relation.database.as_deref(), relation.schema.as_deref(), &relation.identifier)
+}
+
+/// The name that a statement's own table goes by in it, quoted.
+fn alias_of(table: &Relation, alias: Option<String>) -> String {
+    quote_identifier(alias.as_deref().unwrap_or(&table.identifier))
+}
+
+fn joined<T: ToString>(items: &[T]) -> Option<String> {
+    (!items.is_empty()).then(|| items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+}
+
+async fn truncate(engine: &Arc<Engine>, name: &TableName) -> Done<()> {
+    let rows = "select * from __touched where false".to_string();
+    let nothing = Recipe { given: HashMap::new(), touch: None, refuse: None, numbered: false, rows };
+    change::change(engine, name, &nothing).await?;
+    Ok(())
+}
+
 /// Does one operation.
 pub async fn apply(engine: &Arc<Engine>, operation: Operation) -> Done<Effect> {
-    let named = |relation: &Relation| engine.name(relation.database.as_deref(), relation.schema.as_deref(), &relation.identifier);
+    let named = |relation: &Relation| place(engine, relation);
     match operation {
         Operation::CreateSchema { database, schema } => {
             engine.lake.create_schema(&engine.schema_name(database.as_deref(), Some(&schema))).await?;
@@ -126,8 +173,7 @@ pub async fn apply(engine: &Arc<Engine>, operation: Operation) -> Done<Effect> {
         Operation::Write { relation, sql, write } => incremental(engine, &named(&relation), &sql, &write).await,
         Operation::AddColumns { relation, columns } => {
             for ColumnType { name, data_type } in columns {
-                let change = Alteration::AddColumn { name, data_type, if_not_exists: false };
-                alter(engine, &named(&relation), change).await?;
+                add_column(engine, &named(&relation), &name, &data_type, false).await?;
             }
             Ok(done("ALTER TABLE"))
         }
@@ -151,45 +197,6 @@ pub async fn apply(engine: &Arc<Engine>, operation: Operation) -> Done<Effect> {
     }
 }
 
-/// The place of a name of one, two or three parts.
-fn table_name(engine: &Engine, name: &Name) -> Done<TableName> {
-    match name.as_slice() {
-        [table] => Ok(engine.name(None, None, table)),
-        [schema, table] => Ok(engine.name(None, Some(schema), table)),
-        [database, schema, table] => Ok(engine.name(Some(database), Some(schema), table)),
-        _ => Err(LakeError::new("sql-plan", format!("`{}` is not a relation's name", name.join("."))).into()),
-    }
-}
-
-fn schema_name(engine: &Engine, name: &Name) -> String {
-    match name.as_slice() {
-        [database, schema] => engine.schema_name(Some(database), Some(schema)),
-        parts => parts.join("."),
-    }
-}
-
-async fn create_schema(engine: &Engine, name: &Name) -> Done<Effect> {
-    engine.lake.create_schema(&schema_name(engine, name)).await?;
-    Ok(done("CREATE SCHEMA"))
-}
-
-async fn drop_schemas(engine: &Engine, names: &[Name], if_exists: bool, cascade: bool) -> Done<Effect> {
-    for name in names {
-        let schema = schema_name(engine, name);
-        if !engine.lake.schemas().await?.contains(&schema) {
-            if if_exists {
-                continue;
-            }
-            return Err(LakeError::new("schema-missing", format!("schema \"{schema}\" does not exist")).into());
-        }
-        if !cascade && !engine.lake.list(&schema).await?.is_empty() {
-            return Err(LakeError::new("schema-in-use", format!("schema \"{schema}\" is not empty")).help("add `cascade` to drop what is in it").into());
-        }
-        engine.lake.drop_schema(&schema).await?;
-    }
-    Ok(done("DROP SCHEMA"))
-}
-
 /// Whether a `create` has nothing to do because the relation is there; an error if it must not be.
 async fn stays(engine: &Engine, name: &TableName, replace: bool, if_not_exists: bool) -> Done<bool> {
     if replace || engine.lake.resolve(name).await?.is_none() {
@@ -201,23 +208,44 @@ async fn stays(engine: &Engine, name: &TableName, replace: bool, if_not_exists: 
     Err(LakeError::new("relation-exists", format!("relation {name} already exists")).into())
 }
 
-async fn drop_all(engine: &Engine, names: &[Name], if_exists: bool, expected: &str) -> Done<Effect> {
-    for name in names {
-        let name = table_name(engine, name)?;
+async fn drop_all(engine: &Engine, drop: &sql::Drop) -> Done<Effect> {
+    let expected = match drop.what {
+        DropKind::Schema => return drop_schemas(engine, drop).await,
+        DropKind::Relation(RelationType::Table) => "table",
+        DropKind::Relation(_) => "view",
+    };
+    for name in &drop.names {
+        let name = place(engine, name);
         let kind = match engine.lake.resolve(&name).await? {
-            None if if_exists => continue,
+            None if drop.if_exists => continue,
             None => return Err(LakeError::new("relation-missing", format!("{expected} {name} does not exist")).into()),
             Some(Object::View(_)) => "view",
             Some(_) => "table",
         };
         if kind != expected {
-            return Err(LakeError::new("relation-kind", format!("{name} is not a {expected}"))
-                .help(format!("use `drop {kind}`"))
-                .into());
+            return Err(LakeError::new("relation-kind", format!("{name} is not a {expected}")).help(format!("use `drop {kind}`")).into());
         }
         engine.lake.drop_relation(&name).await?;
     }
     Ok(done(if expected == "view" { "DROP VIEW" } else { "DROP TABLE" }))
+}
+
+async fn drop_schemas(engine: &Engine, drop: &sql::Drop) -> Done<Effect> {
+    for name in &drop.names {
+        let schema = engine.schema_name(name.schema.as_deref(), Some(&name.identifier));
+        if !engine.lake.schemas().await?.contains(&schema) {
+            if drop.if_exists {
+                continue;
+            }
+            return Err(LakeError::new("schema-missing", format!("schema \"{schema}\" does not exist")).into());
+        }
+        if !drop.cascade && !engine.lake.list(&schema).await?.is_empty() {
+            let error = LakeError::new("schema-in-use", format!("schema \"{schema}\" is not empty"));
+            return Err(error.help("add `cascade` to drop what is in it").into());
+        }
+        engine.lake.drop_schema(&schema).await?;
+    }
+    Ok(done("DROP SCHEMA"))
 }
 
 fn with_columns(query: String, columns: &[String]) -> String {
@@ -288,15 +316,15 @@ fn partition_names(schema: &SchemaRef, partition_by: &[String]) -> Done<Vec<Stri
     Ok(names)
 }
 
-fn declared_schema(columns: &[(String, String)]) -> Done<SchemaRef> {
-    let field = |(name, type_name): &(String, String)| Ok(Field::new(name, known_type(name, type_name)?, true));
+fn declared_schema(columns: &[sql::Column]) -> Done<SchemaRef> {
+    let field = |column: &sql::Column| Ok(Field::new(&column.name, known_type(&column.name, &column.data_type)?, true));
     let fields = columns.iter().map(field).collect::<Done<Vec<_>>>()?;
     Ok(storable(&Schema::new(fields))?)
 }
 
 fn known_type(column: &str, type_name: &str) -> Done<DataType> {
     let unknown = || LakeError::new("type-unknown", format!("column \"{column}\": unknown data type `{type_name}`"));
-    Ok(sql::types::arrow_type(type_name).ok_or_else(unknown)?)
+    Ok(sql::arrow_type(type_name).ok_or_else(unknown)?)
 }
 
 async fn load_seed(engine: &Engine, name: &TableName, file: std::path::PathBuf, options: SeedOptions) -> Done<Effect> {
@@ -394,11 +422,11 @@ fn merge_recipe(schema: &SchemaRef, keys: &[String], update: Option<&[String]>, 
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let assignments = names.iter().filter(|name| updated(name)).map(|name| ((*name).to_string(), of_source(name))).collect();
     let clauses = [
-        MergeClause { when: MergeWhen::Matched, predicate: None, action: MergeThen::Update(assignments) },
-        MergeClause {
-            when: MergeWhen::NotMatchedByTarget,
+        When { pair: Pair::Matched, predicate: None, action: Action::Update(assignments) },
+        When {
+            pair: Pair::OnlySource,
             predicate: None,
-            action: MergeThen::Insert { columns: Vec::new(), values: names.iter().map(|name| of_source(name)).collect() },
+            action: Action::Insert { columns: Vec::new(), values: names.iter().map(|name| of_source(name)).collect() },
         },
     ];
     let mut recipe = change::merge(schema, DEST, SOURCE, &on, &clauses)?;
@@ -425,7 +453,7 @@ fn delete_insert_recipe(schema: &SchemaRef, keys: &[String], predicates: &[Strin
     }
     rows.push_str(&format!(" union all select {columns} from __new"));
     let touch = format!("select {DEST}.__file, count(*) from __old as {DEST} where {condition} group by {DEST}.__file");
-    Recipe { given: HashMap::new(), touch: Some(touch), refuse: None, rows }
+    Recipe { given: HashMap::new(), touch: Some(touch), refuse: None, numbered: false, rows }
 }
 
 async fn append(engine: &Engine, name: &TableName, session: &datafusion::prelude::SessionContext, plan: &LogicalPlan) -> Done<Effect> {
@@ -497,14 +525,16 @@ async fn update(engine: &Arc<Engine>, name: &TableName, update: &Update) -> Done
     };
     let values = schema.fields().iter().map(value).collect::<Vec<_>>().join(", ");
     let kept = column_list(&schema, &format!("{alias}."));
-    let (touch, rows) = match from {
-        None => (
-            format!("select {alias}.__file, count(*) from __old as {alias} where {condition} group by {alias}.__file"),
-            format!(
-                "select {values} from __touched as {alias} where {condition} \
-                 union all select {kept} from __touched as {alias} where ({condition}) is not true"
-            ),
-        ),
+    let (touch, rows, numbered) = match from {
+        None => {
+            let (others, numbered) = change::kept_rows(&kept, alias, condition);
+            let changed = if numbered { "__numbered" } else { "__touched" };
+            (
+                format!("select {alias}.__file, count(*) from __old as {alias} where {condition} group by {alias}.__file"),
+                format!("select {values} from {changed} as {alias} where {condition} union all {others}"),
+                numbered,
+            )
+        }
         Some(from) => {
             let exists = format!("exists (select 1 from {from} where {condition})");
             let columns = column_list(&schema, "");
@@ -516,10 +546,11 @@ async fn update(engine: &Arc<Engine>, name: &TableName, update: &Update) -> Done
                      from (select *, row_number() over () as __row from __touched) as {alias}, {from} where {condition}) as matched \
                      where __match = 1 union all select {kept} from __touched as {alias} where not {exists}"
                 ),
+                false,
             )
         }
     };
-    let recipe = Recipe { given: HashMap::new(), touch: Some(touch), refuse: None, rows };
+    let recipe = Recipe { given: HashMap::new(), touch: Some(touch), refuse: None, numbered, rows };
     Ok(counted("UPDATE", change::change(engine, name, &recipe).await?.touched))
 }
 
@@ -527,63 +558,97 @@ async fn delete(engine: &Arc<Engine>, name: &TableName, alias: &str, using: Opti
     let schema = change::table_schema(&change::table(engine, name).await?)?;
     let condition = selection.unwrap_or("true");
     let kept = column_list(&schema, &format!("{alias}."));
-    let (goes, stays) = match using {
-        None => (condition.to_string(), format!("({condition}) is not true")),
+    let (goes, (rows, numbered)) = match using {
+        None => (condition.to_string(), change::kept_rows(&kept, alias, condition)),
         Some(using) => {
             let exists = format!("exists (select 1 from {using} where {condition})");
-            (exists.clone(), format!("not {exists}"))
+            let rows = format!("select {kept} from __touched as {alias} where not {exists}");
+            (exists, (rows, false))
         }
     };
     let recipe = Recipe {
         given: HashMap::new(),
         touch: Some(format!("select {alias}.__file, count(*) from __old as {alias} where {goes} group by {alias}.__file")),
         refuse: None,
-        rows: format!("select {kept} from __touched as {alias} where {stays}"),
+        numbered,
+        rows,
     };
     Ok(counted("DELETE", change::change(engine, name, &recipe).await?.touched))
 }
 
-/// A `merge` statement without its relations.
-struct Merge<'a> {
-    target: &'a str,
-    source: &'a str,
-    on: &'a str,
-    clauses: &'a [MergeClause],
-}
-
-async fn merge_statement(engine: &Arc<Engine>, name: &TableName, source: &str, merge: &Merge<'_>) -> Done<Effect> {
-    let schema = change::table_schema(&change::table(engine, name).await?)?;
-    let (session, plan) = query_plan(engine, &format!("select * from {source}")).await?;
+async fn merge_statement(engine: &Arc<Engine>, merge: sql::Merge) -> Done<Effect> {
+    let name = place(engine, &merge.table);
+    let schema = change::table_schema(&change::table(engine, &name).await?)?;
+    let target = alias_of(&merge.table, merge.alias);
+    let source = source_alias(&merge.source);
+    let on = merge.on.to_string();
+    let clauses = merge.clauses.iter().map(when).collect::<Done<Vec<_>>>()?;
+    let (session, plan) = query_plan(engine, &format!("select * from {}", merge.source)).await?;
     let given = storable(plan.schema().as_arrow())?;
     let new = change::Rows::of(engine, &session, &plan, &given).await?;
-    let mut recipe = change::merge(&schema, merge.target, merge.source, merge.on, merge.clauses)?;
-    if merge.clauses.iter().any(|clause| clause.when == MergeWhen::Matched) {
-        recipe.refuse = Some(duplicate_refusal(change::matched_twice(merge.target, merge.source, merge.on, "count(*) as matches")));
+    let mut recipe = change::merge(&schema, &target, &source, &on, &clauses)?;
+    if clauses.iter().any(|clause| clause.pair == Pair::Matched) {
+        recipe.refuse = Some(duplicate_refusal(change::matched_twice(&target, &source, &on, "count(*) as matches")));
     }
-    with_new_rows(engine, name, new, recipe, "MERGE").await
+    with_new_rows(engine, &name, new, recipe, "MERGE").await
 }
 
-async fn alter(engine: &Arc<Engine>, name: &TableName, change: Alteration) -> Done<()> {
+/// The name by which a merge's source is called, as written or quoted.
+fn source_alias(source: &TableFactor) -> String {
+    let (alias, name) = match source {
+        TableFactor::Table { alias, name, .. } => (alias.as_ref(), name.0.last().map(ToString::to_string)),
+        TableFactor::Derived { alias, .. } => (alias.as_ref(), None),
+        _ => (None, None),
+    };
+    alias.map(|alias| alias.name.to_string()).or(name).unwrap_or_else(|| "source".to_string())
+}
+
+fn when(clause: &MergeClause) -> Done<When> {
+    let pair = match clause.clause_kind {
+        MergeClauseKind::Matched => Pair::Matched,
+        MergeClauseKind::NotMatched | MergeClauseKind::NotMatchedByTarget => Pair::OnlySource,
+        MergeClauseKind::NotMatchedBySource => Pair::OnlyTarget,
+    };
+    let unsupported = |what: &str| AdapterError::from(LakeError::new("sql-plan", format!("merge: {what} is not supported")));
+    let action = match &clause.action {
+        MergeAction::Delete { .. } => Action::Delete,
+        MergeAction::Update(update) => Action::Update(update.assignments.iter().map(assigned).collect::<Option<_>>().ok_or_else(|| unsupported("`set (a, b) = …`"))?),
+        MergeAction::Insert(insert) => {
+            let MergeInsertKind::Values(values) = &insert.kind else { return Err(unsupported("`insert row`")) };
+            let row = values.rows.first().ok_or_else(|| unsupported("an insert without values"))?;
+            let columns = insert.columns.iter().filter_map(|column| column.0.last()?.as_ident().map(stored)).collect();
+            Action::Insert { columns, values: row.iter().map(ToString::to_string).collect() }
+        }
+    };
+    Ok(When { pair, predicate: clause.predicate.as_ref().map(SqlExpr::to_string), action })
+}
+
+fn assigned(assignment: &Assignment) -> Option<(String, String)> {
+    let AssignmentTarget::ColumnName(column) = &assignment.target else { return None };
+    Some((stored(column.0.last()?.as_ident()?), assignment.value.to_string()))
+}
+
+/// A name as the catalog has it: unquoted ones in lower case.
+fn stored(ident: &sqlparser::ast::Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+async fn alter(engine: &Arc<Engine>, name: &TableName, change: AlterColumn) -> Done<()> {
     let reshaping = match change {
-        Alteration::RenameTo(to) => {
-            let to = match to.as_slice() {
-                [table] => TableName::new(name.schema.as_str(), table.as_str()),
-                _ => table_name(engine, &to)?,
-            };
-            return Ok(engine.lake.rename(name, &to).await?);
+        AlterColumn::Nothing => return Ok(()),
+        AlterColumn::RenameTable { to } => return Ok(engine.lake.rename(name, &place(engine, &to)).await?),
+        AlterColumn::Add { column, if_not_exists } => {
+            return add_column(engine, name, &column.name, &column.data_type, if_not_exists).await;
         }
-        Alteration::AddColumn { name: column, data_type, if_not_exists } => {
-            return add_column(engine, name, &column, &data_type, if_not_exists).await;
-        }
-        Alteration::DropColumn { name: column, if_exists } => {
+        AlterColumn::Drop { column, if_exists } => {
             let schema = change::table_schema(&change::table(engine, name).await?)?;
             if if_exists && !schema.fields().iter().any(|field| field.name().eq_ignore_ascii_case(&column)) {
                 return Ok(());
             }
             Reshaping { dropped: vec![column], ..Reshaping::default() }
         }
-        Alteration::RenameColumn { from, to } => Reshaping { renamed: vec![(from, to)], ..Reshaping::default() },
-        Alteration::SetType { name: column, data_type } => {
+        AlterColumn::Rename { from, to } => Reshaping { renamed: vec![(from, to)], ..Reshaping::default() },
+        AlterColumn::Retype { column, data_type } => {
             let data_type = known_type(&column, &data_type)?;
             Reshaping { typed: vec![(column, data_type)], ..Reshaping::default() }
         }
@@ -669,7 +734,7 @@ async fn reshape(engine: &Arc<Engine>, name: &TableName, reshaping: &Reshaping) 
 
 /// What the catalog tells of a relation.
 pub async fn catalog_entry(engine: &Arc<Engine>, relation: &Relation, relation_type: RelationType) -> Done<Option<CatalogEntry>> {
-    let name = engine.name(relation.database.as_deref(), relation.schema.as_deref(), &relation.identifier);
+    let name = place(engine, relation);
     let (notes, stats) = match engine.lake.resolve(&name).await? {
         None => return Ok(None),
         Some(Object::Table(table)) => (Lake::notes(&table)?, table_stats(&table)?),

@@ -21,7 +21,7 @@ use super::read::{FileReading, infer};
 use super::{Content, ExternalDefinition, Staged};
 use crate::lake::catalog::Entry;
 use crate::lake::delimited::Reject;
-use crate::lake::storage::{Folder, PRIVATE, encode, encode_schema};
+use crate::lake::storage::{Folder, PRIVATE, encode};
 use crate::lake::table::Lake;
 use crate::lake::{LakeError, LakeResult, TableName, write_streams};
 
@@ -107,7 +107,7 @@ impl Lake {
     }
 
     fn cache_folder(&self, name: &TableName) -> LakeResult<Folder> {
-        self.storage().folder_at(&[PRIVATE, "external", &encode_schema(&name.schema)?, &encode(&name.table)?])
+        self.storage().folder_at(&[PRIVATE, "external", &encode(&name.schema)?, &encode(&name.table)?])
     }
 
     /// Removes what was kept of an external table.
@@ -229,7 +229,7 @@ fn manifest_columns(layout: &Layout, manifest: &Manifest) -> LakeResult<Vec<Decl
         return Ok(layout.columns.clone());
     }
     let column = |(name, type_name): &(String, String)| {
-        let data_type = crate::sql::types::arrow_type(type_name)
+        let data_type = crate::sql::arrow_type(type_name)
             .ok_or_else(|| LakeError::new("type-unknown", format!("column \"{name}\": unknown data type `{type_name}`")))?;
         let stored = crate::lake::storable(&Schema::new(vec![Field::new(name, data_type, true)]))?;
         Ok(DeclaredColumn { name: name.clone(), type_name: type_name.clone(), data_type: stored.field(0).data_type().clone() })

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use super::ExternalDefinition;
 use crate::lake::{LakeError, LakeResult, storable};
-use crate::sql::types::arrow_type;
+use crate::sql::arrow_type;
 
 /// How files of delimited text are cut into rows and fields.
 #[derive(Clone, Debug, PartialEq)]

@@ -363,7 +363,7 @@ fn infer_avro(file: &SourceFile, content: impl BufRead) -> LakeResult<Vec<Declar
     let schema = storable(&reader.schema())?;
     let column = |field: &Arc<arrow::datatypes::Field>| DeclaredColumn {
         name: field.name().clone(),
-        type_name: crate::sql::types::type_name(field.data_type()),
+        type_name: crate::sql::type_name(field.data_type()),
         data_type: field.data_type().clone(),
     };
     Ok(schema.fields().iter().map(column).collect())

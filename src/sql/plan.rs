@@ -1,0 +1,296 @@
+//! From one query to DataFusion's logical plan: tables are looked up once, the rewrite learns their columns, the planner gets
+//! our types, operators and functions, and its errors become [`SqlError`]s.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::catalog::TableFunctionArgs;
+use datafusion::catalog::cte_worktable::CteWorkTable;
+use datafusion::common::{
+    DFSchema, DataFusionError, ResolvedTableReference, Result as DataFusionResult, ScalarValue, SchemaError, TableReference,
+    plan_datafusion_err,
+};
+use datafusion::config::ConfigOptions;
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::context::{SessionContext, SessionState};
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::sql::parser::Statement as DataFusionStatement;
+use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use sqlparser::ast::{Expr as SqlExpr, Ident, ObjectName, Statement, Visit, Visitor};
+
+use super::rewrite::{self, ColumnLookup};
+use super::{SqlError, operator, parse, types};
+
+/// Plans one query over the tables of a session.
+///
+/// # Errors
+/// Text that does not parse, holds several statements, or names a table, column or function that does not exist.
+pub async fn plan(ctx: &SessionContext, sql: &str) -> Result<LogicalPlan, SqlError> {
+    let mut statements = parse::statements_with_text(sql)?;
+    match (statements.pop(), statements.is_empty()) {
+        (Some((statement, _)), true) => plan_statement(ctx, statement).await,
+        (None, _) => Err(SqlError::new("there is no statement to run")),
+        _ => Err(SqlError::new("one statement was expected here, found several")),
+    }
+}
+
+/// Plans one parsed statement: a query, or what DataFusion plans of the others (`explain`, `insert` into its own tables).
+///
+/// # Errors
+/// As [`plan`].
+pub async fn plan_statement(ctx: &SessionContext, mut statement: Statement) -> Result<LogicalPlan, SqlError> {
+    let state = ctx.state();
+    let places = Places::of(&statement);
+    let tables = tables(&state, &statement).await.map_err(|e| places.explain(&e, &[]))?;
+    let names: Vec<String> = state.scalar_functions().keys().chain(state.aggregate_functions().keys()).cloned().collect();
+    let provider = Provider { state: &state, tables, expr_planners: expr_planners(&state) };
+    rewrite::rewrite(&mut statement, &provider)?;
+    let planner = SqlToRel::new_with_options(&provider, options());
+    planner.sql_statement_to_plan(statement).map_err(|e| places.explain(&e, &names))
+}
+
+fn options() -> ParserOptions {
+    // A number with a point is exact, as in PostgreSQL.
+    ParserOptions::new().with_parse_float_as_decimal(true).with_collect_spans(true)
+}
+
+fn expr_planners(state: &SessionState) -> Vec<Arc<dyn ExprPlanner>> {
+    operator::planners().into_iter().chain(state.expr_planners().iter().cloned()).collect()
+}
+
+type Tables = HashMap<ResolvedTableReference, Arc<dyn TableSource>>;
+
+async fn tables(state: &SessionState, statement: &Statement) -> DataFusionResult<Tables> {
+    let statement = DataFusionStatement::Statement(Box::new(statement.clone()));
+    let mut tables = Tables::new();
+    for reference in state.resolve_table_references(&statement)? {
+        let resolved = resolve(state, reference);
+        if tables.contains_key(&resolved) {
+            continue;
+        }
+        if let Ok(schema) = state.schema_for_ref(resolved.clone())
+            && let Some(table) = schema.table(&resolved.table).await?
+        {
+            tables.insert(resolved, provider_as_source(table));
+        }
+    }
+    Ok(tables)
+}
+
+fn resolve(state: &SessionState, reference: impl Into<TableReference>) -> ResolvedTableReference {
+    let catalog = &state.config_options().catalog;
+    reference.into().resolve(&catalog.default_catalog, &catalog.default_schema)
+}
+
+/// What the planner and the rewrite may ask of a session.
+struct Provider<'a> {
+    state: &'a SessionState,
+    tables: Tables,
+    expr_planners: Vec<Arc<dyn ExprPlanner>>,
+}
+
+impl ColumnLookup for Provider<'_> {
+    fn columns(&self, name: &[String]) -> Option<Vec<String>> {
+        let reference = match name {
+            [table] => TableReference::bare(table.as_str()),
+            [schema, table] => TableReference::partial(schema.as_str(), table.as_str()),
+            [catalog, schema, table] => TableReference::full(catalog.as_str(), schema.as_str(), table.as_str()),
+            _ => return None,
+        };
+        let table = self.tables.get(&resolve(self.state, reference))?;
+        Some(table.schema().fields().iter().map(|field| field.name().clone()).collect())
+    }
+}
+
+/// Series of moments are generated in nanoseconds only.
+fn in_nanoseconds(arg: Expr) -> Expr {
+    let nanoseconds = |value: Option<i64>, per: i64| value.and_then(|value| value.checked_mul(per));
+    match arg {
+        Expr::Literal(ScalarValue::TimestampMicrosecond(value, zone), meta) => {
+            Expr::Literal(ScalarValue::TimestampNanosecond(nanoseconds(value, 1_000), zone), meta)
+        }
+        other => other,
+    }
+}
+
+impl ContextProvider for Provider<'_> {
+    fn get_table_source(&self, name: TableReference) -> DataFusionResult<Arc<dyn TableSource>> {
+        let resolved = resolve(self.state, name.clone());
+        self.tables.get(&resolved).cloned().ok_or_else(|| plan_datafusion_err!("table '{name}' not found"))
+    }
+
+    fn get_table_function_source(&self, name: &str, args: Vec<Expr>) -> DataFusionResult<Arc<dyn TableSource>> {
+        let function = self.state.table_functions().get(name).cloned();
+        let function = function.ok_or_else(|| plan_datafusion_err!("table function '{name}' not found"))?;
+        let context = SimplifyContext::builder().with_config_options(Arc::clone(self.state.config_options())).build();
+        let simplifier = ExprSimplifier::new(context);
+        let schema = DFSchema::empty();
+        let args = args.into_iter().map(|arg| simplifier.coerce(arg, &schema).and_then(|arg| simplifier.simplify(arg)));
+        let args = args.collect::<DataFusionResult<Vec<_>>>()?.into_iter().map(in_nanoseconds).collect::<Vec<_>>();
+        Ok(provider_as_source(function.create_table_provider_with_args(TableFunctionArgs::new(&args, self.state))?))
+    }
+
+    fn create_cte_work_table(&self, name: &str, schema: SchemaRef) -> DataFusionResult<Arc<dyn TableSource>> {
+        Ok(provider_as_source(Arc::new(CteWorkTable::new(name, schema))))
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        &self.expr_planners
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::new(types::Types))
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.state.scalar_functions().get(name).cloned()
+    }
+
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        self.state.higher_order_functions().get(name).cloned()
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.state.aggregate_functions().get(name).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.state.window_functions().get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _names: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        self.state.config_options()
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.state.scalar_functions().keys().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        self.state.higher_order_functions().keys().cloned().collect()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        self.state.aggregate_functions().keys().cloned().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        self.state.window_functions().keys().cloned().collect()
+    }
+}
+
+// ── Errors ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Where each name stands in the text, taken before the rewrite moves things.
+struct Places(Vec<(String, (u32, u32))>);
+
+impl Places {
+    fn of(statement: &Statement) -> Self {
+        struct Collect(Vec<(String, (u32, u32))>);
+        impl Collect {
+            fn ident(&mut self, ident: &Ident) {
+                let start = ident.span.start;
+                if start.line > 0 {
+                    self.0.push((ident.value.to_lowercase(), (start.line as u32, start.column as u32)));
+                }
+            }
+            fn name(&mut self, name: &ObjectName) {
+                if let Some(ident) = name.0.last().and_then(|part| part.as_ident()) {
+                    self.ident(ident);
+                }
+            }
+        }
+        impl Visitor for Collect {
+            type Break = ();
+            fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+                self.name(relation);
+                ControlFlow::Continue(())
+            }
+            fn pre_visit_expr(&mut self, expr: &SqlExpr) -> ControlFlow<()> {
+                match expr {
+                    SqlExpr::Identifier(ident) => self.ident(ident),
+                    SqlExpr::CompoundIdentifier(path) => path.last().into_iter().for_each(|ident| self.ident(ident)),
+                    SqlExpr::Function(function) => self.name(&function.name),
+                    _ => {}
+                }
+                ControlFlow::Continue(())
+            }
+        }
+        let mut collect = Collect(Vec::new());
+        let _ = statement.visit(&mut collect);
+        Self(collect.0)
+    }
+
+    fn find(&self, name: &str) -> Option<(u32, u32)> {
+        let name = name.to_lowercase();
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, place)| *place)
+    }
+
+    fn explain(&self, error: &DataFusionError, functions: &[String]) -> SqlError {
+        let root = error.find_root();
+        if let DataFusionError::SchemaError(schema, _) = root {
+            return self.schema_error(schema);
+        }
+        let text = root.strip_backtrace();
+        let text = text.strip_prefix("Error during planning: ").unwrap_or(&text);
+        if let Some(name) = quoted_after(text, "Invalid function '") {
+            let error = SqlError { position: self.find(name), ..SqlError::new(format!("function `{name}` does not exist")) };
+            return error.suggest(name, functions.iter().map(String::as_str));
+        }
+        if let Some(name) = quoted_after(text, "table '") {
+            let last = name.rsplit('.').next().unwrap_or(name);
+            return SqlError { position: self.find(last), ..SqlError::new(format!("relation `{name}` does not exist")) };
+        }
+        if let Some(name) = quoted_after(text, "table function '") {
+            return SqlError { position: self.find(name), ..SqlError::new(format!("table function `{name}` does not exist")) };
+        }
+        let message = text.strip_prefix("This feature is not implemented: ").map(|rest| format!("not supported: {rest}"));
+        SqlError::new(message.unwrap_or_else(|| text.to_string()))
+    }
+
+    fn schema_error(&self, error: &SchemaError) -> SqlError {
+        match error {
+            SchemaError::FieldNotFound { field, valid_fields } => {
+                let position = self.find(&field.name);
+                let named = match &field.relation {
+                    Some(relation) => format!("{relation}.{}", field.name),
+                    None => field.name.clone(),
+                };
+                let error = SqlError { position, ..SqlError::new(format!("column `{named}` does not exist")) };
+                let suggested = error.clone().suggest(&field.name, valid_fields.iter().map(|column| column.name.as_str()));
+                if suggested.help.is_some() || valid_fields.is_empty() {
+                    return suggested;
+                }
+                let names: Vec<&str> = valid_fields.iter().take(12).map(|column| column.name.as_str()).collect();
+                error.with_help(format!("columns in reach: {}", names.join(", ")))
+            }
+            SchemaError::AmbiguousReference { field } => {
+                let message = format!("column reference `{}` is ambiguous", field.name);
+                SqlError { position: self.find(&field.name), ..SqlError::new(message) }
+            }
+            other => SqlError::new(other.to_string()),
+        }
+    }
+}
+
+/// The text between a prefix that ends in a quote and the next quote.
+fn quoted_after<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let rest = &text[text.find(prefix)? + prefix.len()..];
+    rest.split('\'').next()
+}
+
+impl SqlError {
+    /// The engine's own error as one of ours, for what goes wrong after planning.
+    pub fn from_engine(error: &DataFusionError) -> Self {
+        Places(Vec::new()).explain(error, &[])
+    }
+}
