@@ -38,7 +38,9 @@ pub enum Entry {
     View(View),
     External(ExternalDefinition),
     /// The rows that did not fit the external table of the given name, same schema.
-    Rejects { table: String },
+    Rejects {
+        table: String,
+    },
     /// A table is being removed: its folder no longer counts.
     Dropped,
 }
@@ -94,7 +96,9 @@ impl Lake {
     /// Creates a view in place of whatever has its name.
     pub async fn put_view(&self, name: &TableName, view: View) -> LakeResult<()> {
         let _guard = self.lock(name).await;
-        self.put_entry(name, &Entry::View(view)).await
+        let old = self.entry(name).await?;
+        self.put_entry(name, &Entry::View(view)).await?;
+        if matches!(old, Some(Entry::External(_))) { self.forget_external(name).await } else { Ok(()) }
     }
 
     /// Takes away the view or external table that hides a table just committed under its name.

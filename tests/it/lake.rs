@@ -38,7 +38,9 @@ impl Place {
     /// A query's rows as text, cells joined by `|`, rows by newline.
     async fn rows(&self, sql: &str) -> String {
         match self.adapter.query(sql, None).await {
-            Ok(rows) => rows.rows.iter().map(|row| row.iter().map(shown).collect::<Vec<_>>().join("|")).collect::<Vec<_>>().join("\n"),
+            Ok(rows) => {
+                rows.rows.iter().map(|row| row.iter().map(shown).collect::<Vec<_>>().join("|")).collect::<Vec<_>>().join("\n")
+            }
             Err(error) => panic!("{sql}\n{}: {}", error.code, error.message),
         }
     }
@@ -154,7 +156,15 @@ fn types_that_delta_does_not_hold_become_the_nearest() {
         place.apply(table_as("types", sql)).await;
         let columns = place.adapter.columns(&relation("types")).await.expect("columns");
         let types: Vec<String> = columns.iter().map(|column| format!("{}={}", column.name, column.data_type)).collect();
-        for expected in ["nothing=character varying", "rn=bigint", "small=smallint", "at=timestamp without time zone", "day=date", "price=numeric(10,2)", "real=real"] {
+        for expected in [
+            "nothing=character varying",
+            "rn=bigint",
+            "small=smallint",
+            "at=timestamp without time zone",
+            "day=date",
+            "price=numeric(10,2)",
+            "real=real",
+        ] {
             assert!(types.iter().any(|found| found == expected), "{expected} in {types:?}");
         }
         assert_eq!(
@@ -189,15 +199,18 @@ fn names_cannot_leave_the_root_or_meet() {
                 assert_eq!(place.rows(&format!("select n, s from {}", relation.render())).await, format!("{number}|{schema}"));
             }
         }
-        let mut listed: Vec<String> = place.adapter.list_relations("main").await.expect("list").into_iter().map(|(r, _)| r.identifier).collect();
+        let mut listed: Vec<String> =
+            place.adapter.list_relations("main").await.expect("list").into_iter().map(|(r, _)| r.identifier).collect();
         listed.sort();
         let mut expected: Vec<String> = names.iter().map(|name| (*name).to_string()).collect();
         expected.sort();
         assert_eq!(listed, expected);
         assert_eq!(place.adapter.list_schemas().await.expect("schemas"), ["../..", "_headwater", "main"]);
-        let beside: Vec<_> = std::fs::read_dir(place.folder.path()).expect("folder").map(|entry| entry.expect("entry").file_name()).collect();
+        let beside: Vec<_> =
+            std::fs::read_dir(place.folder.path()).expect("folder").map(|entry| entry.expect("entry").file_name()).collect();
         assert_eq!(beside.len(), 2, "only the lake and the canary: {beside:?}");
-        let parent: Vec<_> = std::fs::read_dir(place.folder.path().join("lake")).expect("lake").map(|e| e.expect("entry").file_name()).collect();
+        let parent: Vec<_> =
+            std::fs::read_dir(place.folder.path().join("lake")).expect("lake").map(|e| e.expect("entry").file_name()).collect();
         assert_eq!(parent.len(), 3, "three schemas: {parent:?}");
     });
 }
@@ -207,19 +220,23 @@ fn readers_see_old_or_new_while_two_processes_replace() {
     multi(async {
         let place = Place::new().await;
         let (first, second) = (open(place.folder.path()).await, open(place.folder.path()).await);
-        place.apply(table_as("t", "select 0 as writer, value as n from generate_series(1, 100)")).await;
+        place.apply(table_as("t", "select 0 as writer, n from generate_series(1, 100) as g(n)")).await;
         place.apply(view_as("v", "select * from t")).await;
         let writer = |adapter: Arc<dyn Adapter>, id: u32| {
             tokio::spawn(async move {
                 for round in 0..8 {
-                    let sql = format!("select {id} as writer, value as n from generate_series(1, 100)");
+                    let sql = format!("select {id} as writer, n from generate_series(1, 100) as g(n)");
                     // Half of the time the name is a view in between.
                     if round % 3 == 2 {
                         adapter.apply(view_as("t", &sql)).await.map_err(|e| e.message).expect("view");
                     } else {
                         adapter.apply(table_as("t", &sql)).await.map_err(|e| e.message).expect("table");
                     }
-                    adapter.apply(table_as(&format!("own_{id}_{round}"), "select 1 as x")).await.map_err(|e| e.message).expect("own");
+                    adapter
+                        .apply(table_as(&format!("own_{id}_{round}"), "select 1 as x"))
+                        .await
+                        .map_err(|e| e.message)
+                        .expect("own");
                 }
             })
         };
@@ -277,13 +294,17 @@ fn incremental_writes() {
         let guarded = IncrementalWrite::Merge { keys: keys.clone(), update_columns: None, predicates: unless };
         place.apply(write("m", "select 2 as id, 'again' as name, 31 as n", guarded)).await;
         assert_eq!(place.rows("select * from m where id < 3 order by id").await, "1|a|11\n2|again|31");
-        let error = place.adapter.apply(write("m", "select 1 as id, 'p' as name, 1 as n union all select 1, 'q', 2", merge)).await;
+        let error =
+            place.adapter.apply(write("m", "select 1 as id, 'p' as name, 1 as n union all select 1, 'q', 2", merge)).await;
         let error = error.expect_err("two rows for one");
         assert_eq!((error.code, error.message.contains("id = 1")), ("merge-duplicate", true), "{}", error.message);
 
         place.apply(table_as("d", start)).await;
         let replace = IncrementalWrite::DeleteInsert { keys: keys.clone(), predicates: vec![] };
-        assert_eq!(place.apply(write("d", "select 2 as id, 'x' as name, 1 as n union all select 2, 'y', 2", replace)).await, "INSERT 2");
+        assert_eq!(
+            place.apply(write("d", "select 2 as id, 'x' as name, 1 as n union all select 2, 'y', 2", replace)).await,
+            "INSERT 2"
+        );
         assert_eq!(place.rows("select * from d order by id, n").await, "1|a|10\n2|x|1\n2|y|2\n∅|z|0");
         let within = IncrementalWrite::DeleteInsert { keys, predicates: vec!["n = 1".into()] };
         place.apply(write("d", "select 2 as id, 'w' as name, 9 as n", within)).await;
@@ -291,10 +312,16 @@ fn incremental_writes() {
         let error = place.adapter.apply(write("d", "select 2 as id", IncrementalWrite::Append)).await.expect_err("columns");
         assert_eq!(error.code, "column-missing");
         place.apply(write("d", "select 9 as id, 'app' as name, 0 as n", IncrementalWrite::Append)).await;
-        place.apply(Operation::AddColumns { relation: relation("d"), columns: vec![ColumnType { name: "extra".into(), data_type: "date".into() }] }).await;
+        place
+            .apply(Operation::AddColumns {
+                relation: relation("d"),
+                columns: vec![ColumnType { name: "extra".into(), data_type: "date".into() }],
+            })
+            .await;
         assert_eq!(place.rows("select extra, count(*) from d group by 1").await, "∅|5");
         place.apply(Operation::DropColumns { relation: relation("d"), columns: vec!["name".into()] }).await;
-        let names: Vec<String> = place.adapter.columns(&relation("d")).await.expect("columns").into_iter().map(|c| c.name).collect();
+        let names: Vec<String> =
+            place.adapter.columns(&relation("d")).await.expect("columns").into_iter().map(|c| c.name).collect();
         assert_eq!(names, ["id", "n", "extra"]);
     });
 }
@@ -303,22 +330,30 @@ fn incremental_writes() {
 fn statements() {
     multi(async {
         let place = Place::new().await;
-        place.run("create schema if not exists other; create table other.t (id integer, name varchar(20), price numeric(10,2))").await;
-        place.run("insert into other.t values (1, 'a', 1.5), (2, 'b', 2.25); insert into other.t (name, id) values ('c', 3)").await;
+        place
+            .run("create schema if not exists other; create table other.t (id integer, name varchar(20), price numeric(10,2))")
+            .await;
+        place
+            .run("insert into other.t values (1, 'a', 1.5), (2, 'b', 2.25); insert into other.t (name, id) values ('c', 3)")
+            .await;
         assert_eq!(place.rows("select * from other.t order by id").await, "1|a|1.50\n2|b|2.25\n3|c|∅");
         let updated = place.adapter.execute("update other.t set price = price * 2, name = upper(name) where id in (select s.id from (select 2 as id union select 9) as s)").await;
         assert_eq!(updated.expect("update").rows_affected, Some(1));
         place.run("create table u as select 1 as id, 'from u' as name union all select 1, 'from u'").await;
         place.run("update other.t as x set name = u.name from u where x.id = u.id").await;
         assert_eq!(place.rows("select * from other.t order by id").await, "1|from u|1.50\n2|B|4.50\n3|c|∅");
-        assert_eq!(place.adapter.execute("delete from other.t where price is null").await.expect("delete").rows_affected, Some(1));
+        assert_eq!(
+            place.adapter.execute("delete from other.t where price is null").await.expect("delete").rows_affected,
+            Some(1)
+        );
         place.run("delete from other.t using u where t.id = u.id").await;
         assert_eq!(place.rows("select id from other.t").await, "2");
-        place.run(
-            "merge into other.t as t using (select 2 as k, 'm' as n union all select 5, 'new') as s on t.id = s.k
+        place
+            .run(
+                "merge into other.t as t using (select 2 as k, 'm' as n union all select 5, 'new') as s on t.id = s.k
              when matched then update set name = s.n when not matched then insert (id, name) values (s.k, s.n)",
-        )
-        .await;
+            )
+            .await;
         assert_eq!(place.rows("select * from other.t order by id").await, "2|m|4.50\n5|new|∅");
         place.run("merge into other.t as t using (select 5 as k) as s on t.id = s.k when matched then delete").await;
         assert_eq!(place.rows("select count(*) from other.t").await, "1");
@@ -332,9 +367,18 @@ fn statements() {
         place.run("truncate table other.t2").await;
         assert_eq!(place.rows("select count(*) from other.t2").await, "0");
         place.run("create or replace view other.v (renamed) as select id from other.t2; grant select on other.v to public").await;
-        assert_eq!(place.rows("select table_name, table_type from information_schema.tables where table_schema = 'other' order by 1").await, "t2|BASE TABLE\nv|VIEW");
-        let columns = "select column_name, ordinal_position, data_type from information_schema.columns where table_name = 't2' order by 2";
-        assert_eq!(place.rows(columns).await, "id|1|integer\nlabel|2|character varying\nprice|3|numeric(10,2)\nnote|4|character varying");
+        assert_eq!(
+            place
+                .rows("select table_name, table_type from information_schema.tables where table_schema = 'other' order by 1")
+                .await,
+            "t2|BASE TABLE\nv|VIEW"
+        );
+        let columns =
+            "select column_name, ordinal_position, data_type from information_schema.columns where table_name = 't2' order by 2";
+        assert_eq!(
+            place.rows(columns).await,
+            "id|1|integer\nlabel|2|character varying\nprice|3|numeric(10,2)\nnote|4|character varying"
+        );
         for (sql, code) in [
             ("drop view other.t2", "relation-kind"),
             ("drop table missing", "relation-missing"),
@@ -373,13 +417,24 @@ fn seeds_get_the_types_dbt_gives_them() {
         assert_eq!(
             types,
             [
-                "id integer", "big bigint", "price double precision", "money integer", "day date", "at timestamp without time zone",
-                "iso timestamp without time zone", "flag boolean", "mixed character varying", "blank integer", "code integer",
+                "id integer",
+                "big bigint",
+                "price double precision",
+                "money integer",
+                "day date",
+                "at timestamp without time zone",
+                "iso timestamp without time zone",
+                "flag boolean",
+                "mixed character varying",
+                "blank integer",
+                "code integer",
                 "name character varying",
             ]
         );
         assert_eq!(
-            place.rows("select id, price, money, day, at, iso, flag, mixed, blank, code, name from s order by big desc limit 2").await,
+            place
+                .rows("select id, price, money, day, at, iso, flag, mixed, blank, code, name from s order by big desc limit 2")
+                .await,
             "1|1.5|1200|2024-01-05|2024-01-05 10:00:00|2024-01-05 10:00:00|true|1|∅|7|a \"q\", b\n\
              2|2|5|2024-01-06|2024-01-06 11:30:00|2024-01-05 10:00:00.500000|false|x|∅|8|line"
         );
@@ -395,8 +450,15 @@ fn seeds_get_the_types_dbt_gives_them() {
 }
 
 /// Declared columns of the text formats' test file.
-const SALE: &[(&str, &str)] =
-    &[("id", "int"), ("price", "decimal(8,2)"), ("sold", "timestamp"), ("day", "date"), ("ok", "boolean"), ("note", "varchar(20)"), ("n", "smallint")];
+const SALE: &[(&str, &str)] = &[
+    ("id", "int"),
+    ("price", "decimal(8,2)"),
+    ("sold", "timestamp"),
+    ("day", "date"),
+    ("ok", "boolean"),
+    ("note", "varchar(20)"),
+    ("n", "smallint"),
+];
 const SALE_ROWS: &str = "1|12.50|2008-01-02 03:04:05|2008-01-02|true|a, b|1\n2|-0.01|2008-01-02 00:00:00|2008-01-03|false||∅";
 
 #[test]
@@ -557,10 +619,7 @@ fn external_parquet_avro_delta_and_partitions() {
         for (name, location, format) in [("hive_p", "hive", "parquet"), ("hive_t", "hivetext", "csv")] {
             let external = json!({"location": location, "file_format": format, "partitions": parts});
             place.stage(name, external, &typed).await.map_err(|e| e.message).expect("stage");
-            assert_eq!(
-                place.rows(&format!("select * from {name} where id = 1 order by year")).await,
-                "1|7|2007|a\n1|7|2008|b c"
-            );
+            assert_eq!(place.rows(&format!("select * from {name} where id = 1 order by year")).await, "1|7|2007|a\n1|7|2008|b c");
             assert_eq!(place.rows(&format!("select count(*) from {name} where year = 2008")).await, "2");
         }
         place.stage("raw_p", json!({"location": "hive/**/*.parquet"}), &[]).await.map_err(|e| e.message).expect("stage");
@@ -579,7 +638,7 @@ fn catalog_freshness_and_rename() {
             description: Some("Said of t".into()),
             column_descriptions: vec![("n".into(), "Said of n".into())],
         };
-        let sql = "select value as n, value % 2 as k from generate_series(1, 10)".to_string();
+        let sql = "select n, n % 2 as k from generate_series(1, 10) as g(n)".to_string();
         place.apply(Operation::CreateTableAs { relation: relation("t"), sql, options }).await;
         place.apply(view_as("v", "select * from t")).await;
         let entries = place.adapter.catalog(&[relation("t"), relation("v"), relation("gone")]).await.expect("catalog");

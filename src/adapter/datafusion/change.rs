@@ -77,7 +77,10 @@ pub fn table_schema(table: &DeltaTable) -> Result<SchemaRef, LakeError> {
 }
 
 /// Streams of a plan's result, one a partition.
-pub async fn streams(session: &SessionContext, plan: &LogicalPlan) -> Result<(SchemaRef, Vec<SendableRecordBatchStream>), AdapterError> {
+pub async fn streams(
+    session: &SessionContext,
+    plan: &LogicalPlan,
+) -> Result<(SchemaRef, Vec<SendableRecordBatchStream>), AdapterError> {
     let physical = session.state().create_physical_plan(plan).await?;
     debug_assert!(physical.output_partitioning().partition_count() > 0);
     let schema = physical.schema();
@@ -93,10 +96,17 @@ pub async fn change(engine: &Arc<Engine>, name: &TableName, recipe: &Recipe) -> 
             return Ok(changed);
         }
     }
-    Err(LakeError::new("table-contended", format!("other writers keep changing {name}")).help("run again when they are done").into())
+    Err(LakeError::new("table-contended", format!("other writers keep changing {name}"))
+        .help("run again when they are done")
+        .into())
 }
 
-async fn attempt(engine: &Arc<Engine>, name: &TableName, folder: &Folder, recipe: &Recipe) -> Result<Option<Changed>, AdapterError> {
+async fn attempt(
+    engine: &Arc<Engine>,
+    name: &TableName,
+    folder: &Folder,
+    recipe: &Recipe,
+) -> Result<Option<Changed>, AdapterError> {
     let table = table(engine, name).await?;
     let files: Vec<LogicalFileView> = table.snapshot().map_err(LakeError::from)?.log_data().iter().collect();
     let mut given = recipe.given.clone();
@@ -161,9 +171,11 @@ pub fn kept_rows(columns: &str, alias: &str, condition: &str) -> (String, bool) 
 /// A row's values, for a message.
 fn shown(batch: &RecordBatch) -> Result<String, AdapterError> {
     let schema = batch.schema();
-    let values = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
-        Ok(format!("{} = {}", field.name(), arrow::util::display::array_value_to_string(column, 0)?))
-    });
+    let values = schema
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .map(|(field, column)| Ok(format!("{} = {}", field.name(), arrow::util::display::array_value_to_string(column, 0)?)));
     Ok(values.collect::<Result<Vec<_>, AdapterError>>()?.join(", "))
 }
 
@@ -210,7 +222,12 @@ pub struct Rows {
 
 impl Rows {
     /// Computes a plan's rows in the columns of `schema`, taken by position.
-    pub async fn of(engine: &Engine, session: &SessionContext, plan: &LogicalPlan, schema: &SchemaRef) -> Result<Self, AdapterError> {
+    pub async fn of(
+        engine: &Engine,
+        session: &SessionContext,
+        plan: &LogicalPlan,
+        schema: &SchemaRef,
+    ) -> Result<Self, AdapterError> {
         let physical = session.state().create_physical_plan(plan).await?;
         let mut stream = execute_stream(physical, session.task_ctx())?;
         let (mut batches, mut bytes) = (Vec::new(), 0);
@@ -242,7 +259,9 @@ impl Rows {
         let files = written
             .files
             .iter()
-            .map(|file| partitioned_file(folder.path.clone().join(file.path.as_str()), file.size.unsigned_abs(), file.modification_time))
+            .map(|file| {
+                partitioned_file(folder.path.clone().join(file.path.as_str()), file.size.unsigned_abs(), file.modification_time)
+            })
             .collect();
         let provider = ParquetFiles {
             store: store_url(&engine.lake.storage().url)?,
@@ -294,7 +313,10 @@ pub enum Action {
     Update(Vec<(String, String)>),
     Delete,
     /// Without columns, the table's own in order.
-    Insert { columns: Vec<String>, values: Vec<String> },
+    Insert {
+        columns: Vec<String>,
+        values: Vec<String>,
+    },
 }
 
 /// A merge as a recipe: a full join of the touched rows with the source, an action chosen for each pair.
@@ -325,7 +347,9 @@ pub fn merge(schema: &SchemaRef, target: &str, source: &str, on: &str, clauses: 
         columns.join(", ")
     );
     let whole = clauses.iter().any(|clause| clause.pair == Pair::OnlyTarget);
-    let touch = format!("select {target}.{FILE}, count(*) from __old as {target} join __new as {source} on ({on}) group by {target}.{FILE}");
+    let touch = format!(
+        "select {target}.{FILE}, count(*) from __old as {target} join __new as {source} on ({on}) group by {target}.{FILE}"
+    );
     Ok(Recipe { given: HashMap::new(), touch: (!whole).then_some(touch), refuse: None, numbered: false, rows })
 }
 

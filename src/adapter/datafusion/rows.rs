@@ -47,7 +47,9 @@ fn cells(column: &dyn Array) -> Result<Vec<Cell>, ArrowError> {
         }
         T::UInt64 => {
             let values = column.as_primitive::<arrow::datatypes::UInt64Type>();
-            of(&|row| Ok(i64::try_from(values.value(row)).map_or_else(|_| Cell::Decimal(values.value(row).to_string()), Cell::Integer)))
+            of(&|row| {
+                Ok(i64::try_from(values.value(row)).map_or_else(|_| Cell::Decimal(values.value(row).to_string()), Cell::Integer))
+            })
         }
         T::Float16 | T::Float64 => {
             let wide = cast(column, &T::Float64)?;
@@ -58,7 +60,9 @@ fn cells(column: &dyn Array) -> Result<Vec<Cell>, ArrowError> {
             let value = column.as_primitive::<Float32Type>().value(row);
             Ok(Cell::Float(value.to_string().parse().unwrap_or_else(|_| f64::from(value))))
         }),
-        T::Decimal32(..) | T::Decimal64(..) | T::Decimal128(..) | T::Decimal256(..) => of(&|row| Ok(Cell::Decimal(array_value_to_string(column, row)?))),
+        T::Decimal32(..) | T::Decimal64(..) | T::Decimal128(..) | T::Decimal256(..) => {
+            of(&|row| Ok(Cell::Decimal(array_value_to_string(column, row)?)))
+        }
         T::Date32 | T::Date64 => {
             let days = cast(column, &T::Date32)?;
             of(&|row| Ok(Cell::Date(array_value_to_string(&days, row)?)))
