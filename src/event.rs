@@ -50,15 +50,36 @@ pub enum Event {
     /// A mistake or a warning about the project's text.
     Diagnostic(Diagnostic),
     /// Jinja's `log(…)`; `info` false is for debug level only.
-    Message { text: String, info: bool },
+    Message {
+        text: String,
+        info: bool,
+    },
     /// Jinja's `print(…)`: output of its own, shown even when the console is quiet.
-    Print { text: String },
+    Print {
+        text: String,
+    },
     /// What the project holds, as counts by resource type, before the first node starts.
-    RunStarted { counts: Vec<(ResourceType, usize)>, threads: usize },
-    NodeStarted { index: usize, total: usize, node: NodeInfo },
-    NodeFinished { index: usize, total: usize, node: NodeInfo, result: NodeResult },
+    RunStarted {
+        counts: Vec<(ResourceType, usize)>,
+        threads: usize,
+    },
+    NodeStarted {
+        index: usize,
+        total: usize,
+        node: NodeInfo,
+    },
+    NodeFinished {
+        index: usize,
+        total: usize,
+        node: NodeInfo,
+        result: NodeResult,
+    },
     /// `elapsed` in seconds; `results` in the order they ended.
-    RunFinished { elapsed: f64, summary: Summary, results: Vec<NodeResult> },
+    RunFinished {
+        elapsed: f64,
+        summary: Summary,
+        results: Vec<NodeResult>,
+    },
 }
 
 /// Where events go. Called from many threads.

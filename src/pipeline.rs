@@ -61,14 +61,8 @@ pub fn select(loaded: &Loaded, args: &SelectionArgs, events: &dyn EventSink) -> 
 /// The engine the target names.
 pub async fn connect(project: &Project) -> Outcome<Arc<dyn Adapter>> {
     let target = &project.target;
-    let opened = adapter::connect(
-        &target.adapter_type,
-        &target.database,
-        &target.schema,
-        target.threads,
-        &target.settings,
-        &project.root,
-    );
+    let opened =
+        adapter::connect(&target.adapter_type, &target.database, &target.schema, target.threads, &target.settings, &project.root);
     opened.await.map_err(|error| {
         let diagnostic = Diagnostic::error(error.code, error.message);
         Box::new(match error.help {
@@ -167,8 +161,7 @@ pub async fn docs(loaded: &mut Loaded, request: &DocsRequest, invocation: &Invoc
     }
     write_manifest(loaded, invocation)?;
     let relations = if request.catalog { relations(&loaded.manifest) } else { Vec::new() };
-    let entries =
-        adapter.catalog(&relations).await.map_err(|error| Box::new(Diagnostic::error(error.code, error.message)))?;
+    let entries = adapter.catalog(&relations).await.map_err(|error| Box::new(Diagnostic::error(error.code, error.message)))?;
     let path = loaded.project.target_path.join("catalog.json");
     written(&path, artifact::write_catalog(&path, &loaded.manifest, &entries, &metadata(invocation)))?;
     site(loaded, &entries, request, invocation)

@@ -1,12 +1,14 @@
 //! The embedded engine: DataFusion over the lake's Delta tables.
 
+mod catalog;
 mod change;
-mod command;
+mod columns;
 mod files;
 mod information_schema;
 mod rows;
 mod session;
 mod statement;
+mod write;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -73,7 +75,13 @@ impl From<arrow::error::ArrowError> for AdapterError {
 impl DataFusion {
     /// Opens the warehouse of a target: `path` (a folder below `base`, or `s3://bucket/prefix`), `memory_limit`
     /// (such as `4GB`), `settings` (the engine's own, by their dotted names), `aws_…`.
-    pub fn connect(database: &str, schema: &str, threads: usize, settings: &Map<String, Json>, base: &Path) -> Result<Self, AdapterError> {
+    pub fn connect(
+        database: &str,
+        schema: &str,
+        threads: usize,
+        settings: &Map<String, Json>,
+        base: &Path,
+    ) -> Result<Self, AdapterError> {
         let text = |key: &str| settings.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_string));
         let storage_options: Vec<(String, String)> = settings
             .iter()
@@ -85,7 +93,8 @@ impl DataFusion {
         let config = config(settings.get("settings"), threads)?;
         let mut runtime = RuntimeEnvBuilder::new();
         if let Some(limit) = text("memory_limit").or_else(|| text("memory_limit_bytes")) {
-            let bytes = byte_count(&limit).ok_or_else(|| invalid(format!("memory_limit: `{limit}` is not a size such as `4GB`")))?;
+            let bytes =
+                byte_count(&limit).ok_or_else(|| invalid(format!("memory_limit: `{limit}` is not a size such as `4GB`")))?;
             runtime = runtime.with_memory_pool(Arc::new(FairSpillPool::new(bytes)));
         }
         let runtime = runtime.build_arc()?;
@@ -147,7 +156,11 @@ fn byte_count(text: &str) -> Option<usize> {
         _ => return None,
     };
     let value: f64 = digits.parse().ok().filter(|value: &f64| *value > 0.0)?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be positive; a size beyond usize saturates")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to be positive; a size beyond usize saturates"
+    )]
     Some((value * 1024_f64.powi(power)) as usize)
 }
 
@@ -262,7 +275,7 @@ impl Adapter for DataFusion {
         let mut entries = Vec::with_capacity(relations.len());
         for relation in relations {
             if let Some(kind) = self.relation_type(relation).await? {
-                entries.extend(statement::catalog_entry(&self.engine, relation, kind).await?);
+                entries.extend(catalog::catalog_entry(&self.engine, relation, kind).await?);
             }
         }
         Ok(entries)
@@ -287,7 +300,8 @@ fn instant(text: &str) -> Option<DateTime<Utc>> {
     if let Ok(at) = DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%:z").or_else(|_| DateTime::parse_from_rfc3339(text)) {
         return Some(at.with_timezone(&Utc));
     }
-    let local = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"].iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+    let local =
+        ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"].iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
     let day = || chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
     Some(local.or_else(day)?.and_utc())
 }

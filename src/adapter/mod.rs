@@ -40,28 +40,67 @@ pub struct Capabilities {
 pub enum IncrementalWrite {
     Append,
     /// Rows that match on `keys` are updated (only `update_columns` where given), others inserted.
-    Merge { keys: Vec<String>, update_columns: Option<Vec<String>>, predicates: Vec<String> },
+    Merge {
+        keys: Vec<String>,
+        update_columns: Option<Vec<String>>,
+        predicates: Vec<String>,
+    },
     /// Rows whose `keys` appear in the new rows are deleted first; same commit.
-    DeleteInsert { keys: Vec<String>, predicates: Vec<String> },
+    DeleteInsert {
+        keys: Vec<String>,
+        predicates: Vec<String>,
+    },
 }
 
 /// One thing to do to the database, decided by a materialization, done by an adapter in one atomic step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operation {
-    CreateSchema { database: Option<String>, schema: String },
+    CreateSchema {
+        database: Option<String>,
+        schema: String,
+    },
     /// Create or replace; replaces a table of that name too.
-    CreateView { relation: Relation, sql: String, description: Option<String> },
+    CreateView {
+        relation: Relation,
+        sql: String,
+        description: Option<String>,
+    },
     /// Create or replace atomically from a query; replaces a view of that name too.
-    CreateTableAs { relation: Relation, sql: String, options: TableOptions },
+    CreateTableAs {
+        relation: Relation,
+        sql: String,
+        options: TableOptions,
+    },
     /// Write a query's rows into an existing table.
-    Write { relation: Relation, sql: String, write: IncrementalWrite },
-    AddColumns { relation: Relation, columns: Vec<ColumnType> },
-    DropColumns { relation: Relation, columns: Vec<String> },
+    Write {
+        relation: Relation,
+        sql: String,
+        write: IncrementalWrite,
+    },
+    AddColumns {
+        relation: Relation,
+        columns: Vec<ColumnType>,
+    },
+    DropColumns {
+        relation: Relation,
+        columns: Vec<String>,
+    },
     /// Create or replace a table from a CSV file; absent column types are inferred.
-    LoadSeed { relation: Relation, file: std::path::PathBuf, delimiter: char, column_types: Vec<(String, String)>, quote_columns: bool },
-    Drop { relation: Relation, relation_type: Option<RelationType> },
+    LoadSeed {
+        relation: Relation,
+        file: std::path::PathBuf,
+        delimiter: char,
+        column_types: Vec<(String, String)>,
+        quote_columns: bool,
+    },
+    Drop {
+        relation: Relation,
+        relation_type: Option<RelationType>,
+    },
     /// A statement as written: hooks, `run_query`, custom SQL.
-    Statement { sql: String },
+    Statement {
+        sql: String,
+    },
 }
 
 /// Physical layout of a table.

@@ -82,7 +82,13 @@ fn line_of(event: Event) -> Line {
         }
         Event::NodeStarted { index, total, node } => {
             let data = json!({"index": index, "total": total, "node_info": node_info(&node, "started")});
-            Line { name: "LogStartLine", code: "Q011", level: LogLevel::Info, message: format!("START {}", node.display_name), data }
+            Line {
+                name: "LogStartLine",
+                code: "Q011",
+                level: LogLevel::Info,
+                message: format!("START {}", node.display_name),
+                data,
+            }
         }
         Event::NodeFinished { index, total, node, result } => finished_line(index, total, &node, &result),
         Event::RunFinished { elapsed, summary, .. } => {

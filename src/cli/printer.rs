@@ -221,8 +221,12 @@ fn outcome(node: &NodeInfo, result: &NodeResult, style: Style) -> (LogLevel, Str
         }
         Status::Pass => (LogLevel::Info, format!("PASS {}", node.display_name), style.green("PASS")),
         Status::NoOp => (LogLevel::Info, format!("NO-OP {what}"), "NO-OP".to_string()),
-        Status::Warn => (LogLevel::Warn, format!("WARN {failures} {}", node.display_name), style.yellow(&format!("WARN {failures}"))),
-        Status::Fail => (LogLevel::Error, format!("FAIL {failures} {}", node.display_name), style.red(&format!("FAIL {failures}"))),
+        Status::Warn => {
+            (LogLevel::Warn, format!("WARN {failures} {}", node.display_name), style.yellow(&format!("WARN {failures}")))
+        }
+        Status::Fail => {
+            (LogLevel::Error, format!("FAIL {failures} {}", node.display_name), style.red(&format!("FAIL {failures}")))
+        }
         Status::Skipped => {
             let kind = if node.resource_type == ResourceType::Test { "test" } else { "relation" };
             (LogLevel::Info, format!("SKIP {kind} {}", node.display_name), style.yellow("SKIP"))

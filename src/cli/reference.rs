@@ -8,7 +8,9 @@ use crate::cli::args::Cli;
 pub fn markdown() -> String {
     let command = Cli::command();
     let mut page = String::from("# Command line\n\n<!-- Made by `headwater reference`; a test holds it to `--help`. -->\n\n");
-    page.push_str("Exit codes: 0 all done; 1 a node, a test or the project's text failed; 2 the command could not be carried out.\n");
+    page.push_str(
+        "Exit codes: 0 all done; 1 a node, a test or the project's text failed; 2 the command could not be carried out.\n",
+    );
     page.push_str("\n## Global options\n\nTaken by every command, before or after its name.\n\n");
     page.push_str(&options(command.get_arguments()));
     for sub in visible(&command) {
@@ -51,11 +53,14 @@ fn row(arg: &Arg) -> String {
         names.push(format!("<{}>", arg.get_id().as_str().to_uppercase()));
     }
     let value = match arg.get_value_names() {
-        Some(values) if arg.get_action().takes_values() && !arg.is_positional() => format!(" {}", values.join(" ").to_uppercase()),
+        Some(values) if arg.get_action().takes_values() && !arg.is_positional() => {
+            format!(" {}", values.join(" ").to_uppercase())
+        }
         _ => String::new(),
     };
     let choices: Vec<String> = arg.get_possible_values().iter().map(|value| value.get_name().to_string()).collect();
-    let choices = if choices.is_empty() || !arg.get_action().takes_values() { String::new() } else { format!(" ({})", choices.join(", ")) };
+    let choices =
+        if choices.is_empty() || !arg.get_action().takes_values() { String::new() } else { format!(" ({})", choices.join(", ")) };
     let help = arg.get_help().map(ToString::to_string).unwrap_or_default().replace('|', "\\|");
     format!("| `{}{value}` | {help}{choices} |", names.join(", "))
 }

@@ -38,12 +38,7 @@ fn tell_interrupted(events: &dyn EventSink) {
 }
 
 /// The selection of the command line, with the resource types the command works on narrowed by `--resource-type`.
-pub fn selection(
-    flags: &SelectionFlags,
-    types: &[ResourceType],
-    loaded: &Loaded,
-    session: &Session,
-) -> Outcome<SelectionArgs> {
+pub fn selection(flags: &SelectionFlags, types: &[ResourceType], loaded: &Loaded, session: &Session) -> Outcome<SelectionArgs> {
     let wanted = resource_types(&flags.resource_type, types)?;
     let unwanted = resource_types(&flags.exclude_resource_type, types)?;
     let kept = |kind: &ResourceType| (wanted.is_empty() || wanted.contains(kind)) && !unwanted.contains(kind);
@@ -53,7 +48,11 @@ pub fn selection(
     let project_mode = loaded.project.flags.get("indirect_selection").and_then(serde_json::Value::as_str);
     let mode = match flags.indirect_selection {
         Some(mode) => mode.as_str().to_string(),
-        None => session.world.env("DBT_INDIRECT_SELECTION").or(project_mode.map(str::to_string)).unwrap_or_else(|| "eager".to_string()),
+        None => session
+            .world
+            .env("DBT_INDIRECT_SELECTION")
+            .or(project_mode.map(str::to_string))
+            .unwrap_or_else(|| "eager".to_string()),
     };
     Ok(SelectionArgs { select: flags.select.clone(), exclude: flags.exclude.clone(), resource_types, indirect_selection: mode })
 }
@@ -66,9 +65,24 @@ fn resource_types(names: &[String], types: &[ResourceType]) -> Outcome<Vec<Resou
             _ => match serde_json::from_value(serde_json::Value::from(name)) {
                 Ok(kind) => found.push(kind),
                 Err(_) => {
-                    let known = ["model", "seed", "snapshot", "test", "analysis", "source", "exposure", "unit_test", "metric",
-                        "semantic_model", "saved_query", "all", "default"];
-                    return Diagnostic::error("bad-argument", format!("`{name}` is not a resource type")).suggest(name, known).fail();
+                    let known = [
+                        "model",
+                        "seed",
+                        "snapshot",
+                        "test",
+                        "analysis",
+                        "source",
+                        "exposure",
+                        "unit_test",
+                        "metric",
+                        "semantic_model",
+                        "saved_query",
+                        "all",
+                        "default",
+                    ];
+                    return Diagnostic::error("bad-argument", format!("`{name}` is not a resource type"))
+                        .suggest(name, known)
+                        .fail();
                 }
             },
         }

@@ -55,9 +55,8 @@ pub fn generate(input: &SiteInput<'_>, out: &Path) -> Result<usize, SiteError> {
         for (name, value) in &page.values {
             context.insert(name.to_string(), value);
         }
-        let text = tera
-            .render(page.template, &context)
-            .map_err(|source| SiteError::Template { page: page.path.clone(), source })?;
+        let text =
+            tera.render(page.template, &context).map_err(|source| SiteError::Template { page: page.path.clone(), source })?;
         write(&out.join(&page.path), text.as_bytes())?;
     }
     for name in ASSETS {

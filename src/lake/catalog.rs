@@ -11,7 +11,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::external::ExternalDefinition;
-use super::storage::{PRIVATE, decode, encode, encode_schema};
+use super::storage::{PRIVATE, decode, encode};
 use super::table::Lake;
 use super::{LakeError, LakeResult, TableName};
 use deltalake::DeltaTable;
@@ -38,7 +38,9 @@ pub enum Entry {
     View(View),
     External(ExternalDefinition),
     /// The rows that did not fit the external table of the given name, same schema.
-    Rejects { table: String },
+    Rejects {
+        table: String,
+    },
     /// A table is being removed: its folder no longer counts.
     Dropped,
 }
@@ -55,11 +57,11 @@ pub enum Object {
 impl Lake {
     fn entry_path(&self, name: &TableName) -> LakeResult<Path> {
         let file = format!("{}.json", encode(&name.table)?);
-        Ok(self.storage.path(&[PRIVATE, "catalog", &encode_schema(&name.schema)?, &file]))
+        Ok(self.storage.path(&[PRIVATE, "catalog", &encode(&name.schema)?, &file]))
     }
 
     fn schema_path(&self, schema: &str) -> LakeResult<Path> {
-        let file = format!("{}.json", encode_schema(schema)?);
+        let file = format!("{}.json", encode(schema)?);
         Ok(self.storage.path(&[PRIVATE, "schemas", &file]))
     }
 
@@ -94,7 +96,9 @@ impl Lake {
     /// Creates a view in place of whatever has its name.
     pub async fn put_view(&self, name: &TableName, view: View) -> LakeResult<()> {
         let _guard = self.lock(name).await;
-        self.put_entry(name, &Entry::View(view)).await
+        let old = self.entry(name).await?;
+        self.put_entry(name, &Entry::View(view)).await?;
+        if matches!(old, Some(Entry::External(_))) { self.forget_external(name).await } else { Ok(()) }
     }
 
     /// Takes away the view or external table that hides a table just committed under its name.
@@ -161,9 +165,9 @@ impl Lake {
             self.drop_relation(&TableName::new(schema, table)).await?;
         }
         self.storage.delete(&self.schema_path(schema)?).await?;
-        let parts = [encode_schema(schema)?];
-        let folder = self.storage.folder_at(&[parts[0].as_str()])?;
-        folder.remove(&self.trash()?).await
+        let folder = encode(schema)?;
+        self.storage.folder_at(&[PRIVATE, "catalog", &folder])?.remove(&self.trash()?).await?;
+        self.storage.folder_at(&[&folder])?.remove(&self.trash()?).await
     }
 
     /// The schemas that were created or hold something, sorted.
@@ -184,7 +188,7 @@ impl Lake {
 
     /// The relations of a schema, sorted by name; the entry is `None` for a plain table.
     pub async fn list(&self, schema: &str) -> LakeResult<Vec<(String, Option<Entry>)>> {
-        let folder = encode_schema(schema)?;
+        let folder = encode(schema)?;
         let files = self.storage.list(&self.storage.path(&[PRIVATE, "catalog", &folder])).await?.0;
         let names: Vec<String> = files.iter().filter_map(|file| decode(file.strip_suffix(".json")?)).collect();
         let mut looks: Vec<BoxFuture<'_, LakeResult<(String, Option<Entry>)>>> = Vec::with_capacity(names.len());

@@ -55,7 +55,8 @@ impl<'a> BatchBuilder<'a> {
             .iter()
             .map(|field| {
                 Column::new(field.data_type()).ok_or_else(|| {
-                    let message = format!("column \"{}\": values of {} cannot be read from text", field.name(), field.data_type());
+                    let message =
+                        format!("column \"{}\": values of {} cannot be read from text", field.name(), field.data_type());
                     LakeError::new("type-unsupported", message)
                 })
             })

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use super::delimited::BatchBuilder;
 use super::guess::{Guess, Numbers, bare_number, whole_number};
 use super::{LakeError, LakeResult, storable};
-use crate::sql::types::arrow_type;
+use crate::sql::arrow_type;
 
 /// How to read a seed.
 #[derive(Clone, Debug)]
@@ -42,7 +42,8 @@ pub fn read_seed(file: &Path, options: &SeedOptions) -> LakeResult<Seed> {
     let content = std::fs::read(file).map_err(|error| LakeError::from(error).context(&file.display().to_string()))?;
     let delimiter = u8::try_from(options.delimiter)
         .map_err(|_| LakeError::new("seed-invalid", format!("delimiter `{}` is not one ASCII character", options.delimiter)))?;
-    let reader = || csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).has_headers(false).from_reader(content.as_slice());
+    let reader =
+        || csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).has_headers(false).from_reader(content.as_slice());
     let columns = columns(file, reader(), options)?;
     let fields: Vec<Field> = columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true)).collect();
     let schema = storable(&Schema::new(fields)).map_err(|error| error.context(&file.display().to_string()))?;
@@ -104,7 +105,9 @@ fn columns(file: &Path, mut reader: csv::Reader<&[u8]>, options: &SeedOptions) -
     let mut records = reader.records();
     let header = match records.next() {
         Some(header) => header.map_err(|error| broken(file, &error))?,
-        None => return Err(LakeError::new("seed-invalid", format!("{}: the file is empty; a seed needs a header", file.display()))),
+        None => {
+            return Err(LakeError::new("seed-invalid", format!("{}: the file is empty; a seed needs a header", file.display())));
+        }
     };
     let names = column_names(&header, options.quote_columns);
     let mut guesses = vec![Guess::new(Numbers::Loose); names.len()];
@@ -112,12 +115,18 @@ fn columns(file: &Path, mut reader: csv::Reader<&[u8]>, options: &SeedOptions) -
         let row = row.map_err(|error| broken(file, &error))?;
         if row.len() > names.len() {
             let line = row.position().map_or(0, csv::Position::line);
-            let message = format!("{}:{line}: the row has {} values, the header {} columns", file.display(), row.len(), names.len());
+            let message =
+                format!("{}:{line}: the row has {} values, the header {} columns", file.display(), row.len(), names.len());
             return Err(LakeError::new("seed-invalid", message).help("put values that hold the delimiter in double quotes"));
         }
         row.iter().zip(&mut guesses).filter(|(text, _)| !is_null(text)).for_each(|(text, guess)| guess.observe(text));
     }
-    names.into_iter().zip(guesses).enumerate().map(|(index, (name, guess))| column(&header[index], name, &guess, options)).collect()
+    names
+        .into_iter()
+        .zip(guesses)
+        .enumerate()
+        .map(|(index, (name, guess))| column(&header[index], name, &guess, options))
+        .collect()
 }
 
 fn column(written: &str, name: String, guess: &Guess, options: &SeedOptions) -> LakeResult<SeedColumn> {

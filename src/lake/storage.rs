@@ -92,7 +92,7 @@ impl Storage {
 
     /// The folder of a table: `<root>/<schema>/<table>`.
     pub fn folder(&self, name: &TableName) -> LakeResult<Folder> {
-        self.folder_at(&[&encode_schema(&name.schema)?, &encode(&name.table)?])
+        self.folder_at(&[&encode(&name.schema)?, &encode(&name.table)?])
     }
 
     /// A folder below the root whose parts are file names already.
@@ -219,7 +219,7 @@ pub fn file_url_path(url: &str) -> LakeResult<PathBuf> {
     Ok(PathBuf::from(url.trim_start_matches("file://")))
 }
 
-/// A name as a file name, reversible.
+/// A name as a file name, reversible; never one that means something else in a warehouse.
 pub fn encode(name: &str) -> LakeResult<String> {
     if name.is_empty() {
         return Err(LakeError::new("name-empty", "a relation's name is empty"));
@@ -232,17 +232,14 @@ pub fn encode(name: &str) -> LakeResult<String> {
             encoded.push_str(&format!("!{byte:02X}"));
         }
     }
+    if encoded == PRIVATE || encoded == "_delta_log" {
+        encoded.replace_range(..1, "!5F");
+    }
     if encoded.len() > LONGEST_NAME_BYTES {
         let message = format!("the name `{name}` is too long: {} bytes as a file name, {LONGEST_NAME_BYTES} fit", encoded.len());
         return Err(LakeError::new("name-too-long", message));
     }
     Ok(encoded)
-}
-
-/// A schema's name as a folder name: as [`encode`], but never the private folder's.
-pub fn encode_schema(schema: &str) -> LakeResult<String> {
-    let encoded = encode(schema)?;
-    Ok(if encoded == PRIVATE { format!("!5F{}", &PRIVATE[1..]) } else { encoded })
 }
 
 /// The name that a file name stands for; `None` if [`encode`] never gives it.

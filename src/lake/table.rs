@@ -165,7 +165,13 @@ impl Lake {
 
     /// Makes `added` the whole content of a table, in one commit: creates it, or replaces content and columns and keeps
     /// the history. `schema` must be [`storable`](super::storable). False if a base is given and is no longer the newest.
-    pub async fn replace(&self, folder: &Folder, schema: &SchemaRef, partition_by: &[String], written: Replacement<'_>) -> LakeResult<bool> {
+    pub async fn replace(
+        &self,
+        folder: &Folder,
+        schema: &SchemaRef,
+        partition_by: &[String],
+        written: Replacement<'_>,
+    ) -> LakeResult<bool> {
         let kernel_schema = kernel_schema(schema, &written.notes.column_descriptions)?;
         let log = folder.log();
         for _ in 0..MOST_ATTEMPTS {

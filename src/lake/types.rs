@@ -37,8 +37,9 @@ pub fn storable(schema: &Schema) -> LakeResult<SchemaRef> {
 }
 
 fn storable_field(field: &Field) -> LakeResult<Arc<Field>> {
-    let data_type = storable_type(field.data_type())
-        .ok_or_else(|| LakeError::new("type-unsupported", format!("column \"{}\": a table cannot hold {}", field.name(), field.data_type())))?;
+    let data_type = storable_type(field.data_type()).ok_or_else(|| {
+        LakeError::new("type-unsupported", format!("column \"{}\": a table cannot hold {}", field.name(), field.data_type()))
+    })?;
     Ok(Arc::new(Field::new(field.name(), data_type, true)))
 }
 
@@ -58,9 +59,10 @@ fn storable_type(data_type: &DataType) -> Option<DataType> {
         T::Date64 => T::Date32,
         T::Timestamp(_, None) => T::Timestamp(TimeUnit::Microsecond, None),
         T::Timestamp(_, Some(_)) => T::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        T::Decimal32(digits, scale) | T::Decimal64(digits, scale) | T::Decimal128(digits, scale) | T::Decimal256(digits, scale) => {
-            storable_decimal(*digits, *scale)
-        }
+        T::Decimal32(digits, scale)
+        | T::Decimal64(digits, scale)
+        | T::Decimal128(digits, scale)
+        | T::Decimal256(digits, scale) => storable_decimal(*digits, *scale),
         T::Dictionary(_, values) => storable_type(values)?,
         T::RunEndEncoded(_, values) => storable_type(values.data_type())?,
         T::List(item) | T::LargeList(item) | T::ListView(item) | T::LargeListView(item) | T::FixedSizeList(item, _) => {

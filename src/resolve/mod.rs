@@ -91,7 +91,11 @@ pub fn resolve(parsed: ParsedProject, project: &Project, jinja: &Jinja, world: &
 /// # Errors
 /// Only what leaves nothing to go on with: a folder that cannot be listed, macros the template engine refuses. All other
 /// mistakes are among the diagnostics, in the order they were found.
-pub fn load_manifest(world: &dyn World, project: &Project, invocation: &Invocation) -> Outcome<(Manifest, Jinja, Vec<Diagnostic>)> {
+pub fn load_manifest(
+    world: &dyn World,
+    project: &Project,
+    invocation: &Invocation,
+) -> Outcome<(Manifest, Jinja, Vec<Diagnostic>)> {
     let (mut loaded, mut diagnostics) = parse::read_all(world, project)?;
     let jinja = Jinja::new(JinjaSettings {
         invocation_id: invocation.id.clone(),

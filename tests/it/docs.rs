@@ -70,7 +70,9 @@ fn every_link_leads_to_a_file() {
     let site = made();
     let link = regex::Regex::new("(?:href|src)=\"([^\"#:]+)\"").expect("a valid pattern");
     let mut checked = 0;
-    for entry in walkdir::WalkDir::new(site.path()).into_iter().flatten().filter(|e| e.path().extension().is_some_and(|x| x == "html")) {
+    for entry in
+        walkdir::WalkDir::new(site.path()).into_iter().flatten().filter(|e| e.path().extension().is_some_and(|x| x == "html"))
+    {
         let text = std::fs::read_to_string(entry.path()).expect("a page is text");
         for found in link.captures_iter(&text) {
             let target = entry.path().parent().expect("a page lies in a folder").join(&found[1]);

@@ -26,7 +26,6 @@ use super::session::{Engine, Scope, delta_provider, partitioned_file, store_url}
 use crate::adapter::AdapterError;
 use crate::lake::{Change, Folder, LakeError, Object, TableName, cast_batch, partition_columns, storable, write_streams};
 use crate::name::quote_identifier;
-use super::command::{MergeClause, MergeThen, MergeWhen};
 
 /// New rows up to this size are held in memory; more go to scratch files.
 const MEMORY_BYTES: usize = 64 << 20;
@@ -43,6 +42,8 @@ pub struct Recipe {
     pub touch: Option<String>,
     /// Gives a row if the change must not be made.
     pub refuse: Option<Refusal>,
+    /// Whether `rows` needs `__numbered`: `__touched`, computed once, with a number `__row` for each row.
+    pub numbered: bool,
     /// All rows that stand in the replaced files' place, columns in the table's order.
     pub rows: String,
 }
@@ -76,7 +77,10 @@ pub fn table_schema(table: &DeltaTable) -> Result<SchemaRef, LakeError> {
 }
 
 /// Streams of a plan's result, one a partition.
-pub async fn streams(session: &SessionContext, plan: &LogicalPlan) -> Result<(SchemaRef, Vec<SendableRecordBatchStream>), AdapterError> {
+pub async fn streams(
+    session: &SessionContext,
+    plan: &LogicalPlan,
+) -> Result<(SchemaRef, Vec<SendableRecordBatchStream>), AdapterError> {
     let physical = session.state().create_physical_plan(plan).await?;
     debug_assert!(physical.output_partitioning().partition_count() > 0);
     let schema = physical.schema();
@@ -92,10 +96,17 @@ pub async fn change(engine: &Arc<Engine>, name: &TableName, recipe: &Recipe) -> 
             return Ok(changed);
         }
     }
-    Err(LakeError::new("table-contended", format!("other writers keep changing {name}")).help("run again when they are done").into())
+    Err(LakeError::new("table-contended", format!("other writers keep changing {name}"))
+        .help("run again when they are done")
+        .into())
 }
 
-async fn attempt(engine: &Arc<Engine>, name: &TableName, folder: &Folder, recipe: &Recipe) -> Result<Option<Changed>, AdapterError> {
+async fn attempt(
+    engine: &Arc<Engine>,
+    name: &TableName,
+    folder: &Folder,
+    recipe: &Recipe,
+) -> Result<Option<Changed>, AdapterError> {
     let table = table(engine, name).await?;
     let files: Vec<LogicalFileView> = table.snapshot().map_err(LakeError::from)?.log_data().iter().collect();
     let mut given = recipe.given.clone();
@@ -106,6 +117,8 @@ async fn attempt(engine: &Arc<Engine>, name: &TableName, folder: &Folder, recipe
         Some(query) => touched(engine, &given, query, files).await?,
     };
     given.insert("__touched".into(), touched_provider(&table, &touched).await?);
+    let numbered = if recipe.numbered { Some(numbered(engine, &given).await?) } else { None };
+    given.extend(numbered.iter().map(|rows| ("__numbered".to_string(), Arc::clone(&rows.provider))));
     let scope = Scope::with(Arc::clone(engine), given);
     if let Some(refusal) = &recipe.refuse {
         let (session, plan) = scope.plan(&refusal.query).await?;
@@ -121,6 +134,9 @@ async fn attempt(engine: &Arc<Engine>, name: &TableName, folder: &Folder, recipe
     let (_, streams) = streams(&session, &plan).await?;
     let metadata = partition_columns(table.snapshot().map_err(LakeError::from)?.metadata());
     let written = write_streams(folder.log().object_store(None), &schema, &metadata, streams).await?;
+    if let Some(numbered) = numbered {
+        numbered.discard(engine).await?;
+    }
     let removed: Vec<_> = touched.iter().map(|file| file.remove_action(true)).collect();
     let changed = Changed { touched: count };
     if removed.is_empty() && written.files.is_empty() {
@@ -130,12 +146,36 @@ async fn attempt(engine: &Arc<Engine>, name: &TableName, folder: &Folder, recipe
     Ok(engine.lake.exchange(folder, Change { base: table, removed, added }).await?.then_some(changed))
 }
 
+async fn numbered(engine: &Arc<Engine>, given: &HashMap<String, Arc<dyn TableProvider>>) -> Result<Rows, AdapterError> {
+    let query = "select *, row_number() over () as __row from __touched";
+    let (session, plan) = Scope::with(Arc::clone(engine), given.clone()).plan(query).await?;
+    let schema = storable(plan.schema().as_arrow())?;
+    Rows::of(engine, &session, &plan, &schema).await
+}
+
+/// The rows for which a condition does not hold (it is false or null), as `select {columns}`.
+///
+/// The engine's way with `in (select …)` inside `is not true` loses the difference between false and null, so rows are
+/// told apart by number where a condition holds a query.
+pub fn kept_rows(columns: &str, alias: &str, condition: &str) -> (String, bool) {
+    if !condition.to_lowercase().contains("select") {
+        return (format!("select {columns} from __touched as {alias} where ({condition}) is not true"), false);
+    }
+    let hit = format!("select {alias}.__row from __numbered as {alias} where {condition}");
+    let kept = format!(
+        "select {columns} from __numbered as {alias} where not exists (select 1 from ({hit}) as __hit where __hit.__row = {alias}.__row)"
+    );
+    (kept, true)
+}
+
 /// A row's values, for a message.
 fn shown(batch: &RecordBatch) -> Result<String, AdapterError> {
     let schema = batch.schema();
-    let values = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
-        Ok(format!("{} = {}", field.name(), arrow::util::display::array_value_to_string(column, 0)?))
-    });
+    let values = schema
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .map(|(field, column)| Ok(format!("{} = {}", field.name(), arrow::util::display::array_value_to_string(column, 0)?)));
     Ok(values.collect::<Result<Vec<_>, AdapterError>>()?.join(", "))
 }
 
@@ -182,7 +222,12 @@ pub struct Rows {
 
 impl Rows {
     /// Computes a plan's rows in the columns of `schema`, taken by position.
-    pub async fn of(engine: &Engine, session: &SessionContext, plan: &LogicalPlan, schema: &SchemaRef) -> Result<Self, AdapterError> {
+    pub async fn of(
+        engine: &Engine,
+        session: &SessionContext,
+        plan: &LogicalPlan,
+        schema: &SchemaRef,
+    ) -> Result<Self, AdapterError> {
         let physical = session.state().create_physical_plan(plan).await?;
         let mut stream = execute_stream(physical, session.task_ctx())?;
         let (mut batches, mut bytes) = (Vec::new(), 0);
@@ -214,7 +259,9 @@ impl Rows {
         let files = written
             .files
             .iter()
-            .map(|file| partitioned_file(folder.path.clone().join(file.path.as_str()), file.size.unsigned_abs(), file.modification_time))
+            .map(|file| {
+                partitioned_file(folder.path.clone().join(file.path.as_str()), file.size.unsigned_abs(), file.modification_time)
+            })
             .collect();
         let provider = ParquetFiles {
             store: store_url(&engine.lake.storage().url)?,
@@ -241,8 +288,39 @@ pub fn column_list(schema: &SchemaRef, qualifier: &str) -> String {
     schema.fields().iter().map(column).collect::<Vec<_>>().join(", ")
 }
 
+/// One `when` of a merge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct When {
+    pub pair: Pair,
+    /// A further condition.
+    pub predicate: Option<String>,
+    pub action: Action,
+}
+
+/// Which rows a `when` is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pair {
+    Matched,
+    /// A source row without a row of the table.
+    OnlySource,
+    /// A row of the table without a source row.
+    OnlyTarget,
+}
+
+/// What becomes of them; values are SQL.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    Update(Vec<(String, String)>),
+    Delete,
+    /// Without columns, the table's own in order.
+    Insert {
+        columns: Vec<String>,
+        values: Vec<String>,
+    },
+}
+
 /// A merge as a recipe: a full join of the touched rows with the source, an action chosen for each pair.
-pub fn merge(schema: &SchemaRef, target: &str, source: &str, on: &str, clauses: &[MergeClause]) -> Result<Recipe, LakeError> {
+pub fn merge(schema: &SchemaRef, target: &str, source: &str, on: &str, clauses: &[When]) -> Result<Recipe, LakeError> {
     let conditions: Vec<String> = clauses.iter().map(|clause| condition(clause, target, source)).collect();
     let mut columns = Vec::new();
     for field in schema.fields() {
@@ -259,7 +337,7 @@ pub fn merge(schema: &SchemaRef, target: &str, source: &str, on: &str, clauses: 
     let stays: String = clauses
         .iter()
         .zip(&conditions)
-        .map(|(clause, condition)| format!(" when {condition} then {}", clause.action != MergeThen::Delete))
+        .map(|(clause, condition)| format!(" when {condition} then {}", clause.action != Action::Delete))
         .collect();
     let kept = format!("{target}.__is_old is not null");
     let stays = if stays.is_empty() { kept } else { format!("case{stays} else {kept} end") };
@@ -268,9 +346,11 @@ pub fn merge(schema: &SchemaRef, target: &str, source: &str, on: &str, clauses: 
          full join (select *, true as __is_new from __new) as {source} on ({on}) where {stays}",
         columns.join(", ")
     );
-    let whole = clauses.iter().any(|clause| clause.when == MergeWhen::NotMatchedBySource);
-    let touch = format!("select {target}.{FILE}, count(*) from __old as {target} join __new as {source} on ({on}) group by {target}.{FILE}");
-    Ok(Recipe { given: HashMap::new(), touch: (!whole).then_some(touch), refuse: None, rows })
+    let whole = clauses.iter().any(|clause| clause.pair == Pair::OnlyTarget);
+    let touch = format!(
+        "select {target}.{FILE}, count(*) from __old as {target} join __new as {source} on ({on}) group by {target}.{FILE}"
+    );
+    Ok(Recipe { given: HashMap::new(), touch: (!whole).then_some(touch), refuse: None, numbered: false, rows })
 }
 
 /// A query that gives a row of the table that more than one source row matches.
@@ -281,11 +361,11 @@ pub fn matched_twice(target: &str, source: &str, on: &str, shown: &str) -> Strin
     )
 }
 
-fn condition(clause: &MergeClause, target: &str, source: &str) -> String {
-    let state = match clause.when {
-        MergeWhen::Matched => format!("{target}.__is_old is not null and {source}.__is_new is not null"),
-        MergeWhen::NotMatchedByTarget => format!("{target}.__is_old is null"),
-        MergeWhen::NotMatchedBySource => format!("{source}.__is_new is null"),
+fn condition(clause: &When, target: &str, source: &str) -> String {
+    let state = match clause.pair {
+        Pair::Matched => format!("{target}.__is_old is not null and {source}.__is_new is not null"),
+        Pair::OnlySource => format!("{target}.__is_old is null"),
+        Pair::OnlyTarget => format!("{source}.__is_new is null"),
     };
     match &clause.predicate {
         Some(predicate) => format!("({state} and ({predicate}))"),
@@ -294,14 +374,14 @@ fn condition(clause: &MergeClause, target: &str, source: &str) -> String {
 }
 
 /// What a clause sets a column to; `None` where the row's own value stays.
-fn value(clause: &MergeClause, column: &str, schema: &SchemaRef) -> Result<Option<String>, LakeError> {
+fn value(clause: &When, column: &str, schema: &SchemaRef) -> Result<Option<String>, LakeError> {
     match &clause.action {
-        MergeThen::Delete => Ok(None),
-        MergeThen::Update(assignments) => {
+        Action::Delete => Ok(None),
+        Action::Update(assignments) => {
             let found = assignments.iter().find(|(name, _)| name.eq_ignore_ascii_case(column));
             Ok(found.map(|(_, value)| format!("({value})")))
         }
-        MergeThen::Insert { columns, values } => {
+        Action::Insert { columns, values } => {
             let count = if columns.is_empty() { schema.fields().len() } else { columns.len() };
             if values.len() != count {
                 let message = format!("the insert names {count} columns and gives {} values", values.len());

@@ -61,7 +61,8 @@ impl TableProvider for ParquetFiles {
         let table_schema = self.table_schema();
         if self.files.is_empty() {
             let schema = Arc::clone(table_schema.table_schema());
-            let projected = projection.map_or_else(|| Ok(Arc::clone(&schema)), |columns| schema.project(columns).map(Arc::new))?;
+            let projected =
+                projection.map_or_else(|| Ok(Arc::clone(&schema)), |columns| schema.project(columns).map(Arc::new))?;
             return Ok(Arc::new(EmptyExec::new(projected)));
         }
         let mut statistics = Statistics::new_unknown(table_schema.table_schema());

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 
 use super::session::{Engine, Scope};
 use crate::lake::{Entry, LakeError, LakeResult, TableName};
-use crate::sql::types::type_name;
+use crate::sql::type_name;
 
 /// One of `information_schema`'s tables; `None` if there is none of that name.
 pub async fn table(scope: &Arc<Scope>, name: &str) -> LakeResult<Option<RecordBatch>> {

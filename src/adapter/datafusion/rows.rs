@@ -1,6 +1,6 @@
 //! Arrow batches to [`Rows`]: decimals, dates and timestamps as exact text.
 
-use arrow::array::{Array, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{Array, AsArray, RecordBatch, TimestampMicrosecondArray, make_array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, Schema, TimeUnit};
 use arrow::error::ArrowError;
@@ -8,7 +8,7 @@ use arrow::util::display::array_value_to_string;
 use chrono::{DateTime, Timelike};
 
 use crate::rows::{Cell, ColumnType, Rows};
-use crate::sql::types::type_name;
+use crate::sql::{spelt, type_name};
 
 /// A schema's columns by the names and types people see.
 pub fn column_types(schema: &Schema) -> Vec<ColumnType> {
@@ -47,7 +47,9 @@ fn cells(column: &dyn Array) -> Result<Vec<Cell>, ArrowError> {
         }
         T::UInt64 => {
             let values = column.as_primitive::<arrow::datatypes::UInt64Type>();
-            of(&|row| Ok(i64::try_from(values.value(row)).map_or_else(|_| Cell::Decimal(values.value(row).to_string()), Cell::Integer)))
+            of(&|row| {
+                Ok(i64::try_from(values.value(row)).map_or_else(|_| Cell::Decimal(values.value(row).to_string()), Cell::Integer))
+            })
         }
         T::Float16 | T::Float64 => {
             let wide = cast(column, &T::Float64)?;
@@ -58,7 +60,9 @@ fn cells(column: &dyn Array) -> Result<Vec<Cell>, ArrowError> {
             let value = column.as_primitive::<Float32Type>().value(row);
             Ok(Cell::Float(value.to_string().parse().unwrap_or_else(|_| f64::from(value))))
         }),
-        T::Decimal32(..) | T::Decimal64(..) | T::Decimal128(..) | T::Decimal256(..) => of(&|row| Ok(Cell::Decimal(array_value_to_string(column, row)?))),
+        T::Decimal32(..) | T::Decimal64(..) | T::Decimal128(..) | T::Decimal256(..) => {
+            of(&|row| Ok(Cell::Decimal(array_value_to_string(column, row)?)))
+        }
         T::Date32 | T::Date64 => {
             let days = cast(column, &T::Date32)?;
             of(&|row| Ok(Cell::Date(array_value_to_string(&days, row)?)))
@@ -69,7 +73,10 @@ fn cells(column: &dyn Array) -> Result<Vec<Cell>, ArrowError> {
             of(&|row| Ok(Cell::Timestamp(timestamp(micros, row, zone.is_some()))))
         }
         T::Dictionary(_, values) => cells(cast(column, values)?.as_ref()),
-        _ => of(&|row| Ok(Cell::Text(array_value_to_string(column, row)?))),
+        _ => {
+            let spelt = spelt(&make_array(column.to_data())).map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
+            of(&|row| Ok(Cell::Text(spelt.value(row).to_string())))
+        }
     }
 }
 

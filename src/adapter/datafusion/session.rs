@@ -123,7 +123,8 @@ impl Scope {
             return PlanError::Lake(failure);
         }
         let missing = std::mem::take(&mut *self.missing.lock().unwrap_or_else(PoisonError::into_inner));
-        let Some(name) = missing.into_iter().find(|name| error.message.contains(name.table.as_str()) && error.message.contains("not found"))
+        let Some(name) =
+            missing.into_iter().find(|name| error.message.starts_with("relation") && error.message.contains(name.table.as_str()))
         else {
             return PlanError::Sql(error);
         };
@@ -154,7 +155,11 @@ impl Scope {
         Box::pin(self.look_up(name, within))
     }
 
-    async fn look_up(self: &Arc<Self>, name: &TableName, within: &[TableName]) -> Result<Option<Arc<dyn TableProvider>>, LakeError> {
+    async fn look_up(
+        self: &Arc<Self>,
+        name: &TableName,
+        within: &[TableName],
+    ) -> Result<Option<Arc<dyn TableProvider>>, LakeError> {
         let known = self.resolved.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         if known.is_some() {
             return Ok(known);
@@ -178,7 +183,12 @@ impl Scope {
         Ok(Some(self.remember(name, &provider)))
     }
 
-    async fn view(self: &Arc<Self>, name: &TableName, view: &View, within: &[TableName]) -> Result<Arc<dyn TableProvider>, LakeError> {
+    async fn view(
+        self: &Arc<Self>,
+        name: &TableName,
+        view: &View,
+        within: &[TableName],
+    ) -> Result<Arc<dyn TableProvider>, LakeError> {
         if within.contains(name) {
             return Err(LakeError::new("view-cycle", format!("view {name} is defined by way of itself")));
         }
@@ -213,18 +223,38 @@ impl Scope {
         match content {
             Content::Cached { schema, folder, files } => {
                 let store = self.engine.lake.storage();
-                let rows = files.iter().map(|file| file.get_stats().ok().flatten().map(|stats| usize::try_from(stats.num_records).unwrap_or(0))).sum();
+                let rows = files
+                    .iter()
+                    .map(|file| file.get_stats().ok().flatten().map(|stats| usize::try_from(stats.num_records).unwrap_or(0)))
+                    .sum();
                 let files = files
                     .iter()
-                    .map(|file| partitioned_file(folder.path.clone().join(file.path.as_str()), file.size.unsigned_abs(), file.modification_time))
+                    .map(|file| {
+                        partitioned_file(
+                            folder.path.clone().join(file.path.as_str()),
+                            file.size.unsigned_abs(),
+                            file.modification_time,
+                        )
+                    })
                     .collect();
-                Ok(Arc::new(ParquetFiles { store: store_url(&store.url)?, file_schema: schema, partitions: Vec::new(), files, rows }))
+                Ok(Arc::new(ParquetFiles {
+                    store: store_url(&store.url)?,
+                    file_schema: schema,
+                    partitions: Vec::new(),
+                    files,
+                    rows,
+                }))
             }
             Content::InPlace { layout, files } => self.in_place(&layout, &files, definition).await,
         }
     }
 
-    async fn in_place(&self, layout: &Layout, files: &[SourceFile], definition: &ExternalDefinition) -> Result<Arc<dyn TableProvider>, LakeError> {
+    async fn in_place(
+        &self,
+        layout: &Layout,
+        files: &[SourceFile],
+        definition: &ExternalDefinition,
+    ) -> Result<Arc<dyn TableProvider>, LakeError> {
         let location = Location::open(&layout.location, &definition.base, &self.engine.storage_options)?;
         let provider = match layout.format {
             Format::Delta => {
@@ -238,11 +268,19 @@ impl Scope {
         declared(layout, provider)
     }
 
-    async fn parquet(&self, layout: &Layout, files: &[SourceFile], location: &Location) -> Result<Arc<dyn TableProvider>, LakeError> {
+    async fn parquet(
+        &self,
+        layout: &Layout,
+        files: &[SourceFile],
+        location: &Location,
+    ) -> Result<Arc<dyn TableProvider>, LakeError> {
         let (url, store, paths) = location_store(location, files)?;
         self.engine.base.runtime_env().register_object_store(url.as_ref(), Arc::clone(&store));
         if files.is_empty() && layout.columns.is_empty() {
-            return Err(LakeError::new("external-column", format!("`{}` holds no files and no columns are declared", layout.location)));
+            return Err(LakeError::new(
+                "external-column",
+                format!("`{}` holds no files and no columns are declared", layout.location),
+            ));
         }
         let mut objects = Vec::with_capacity(paths.len());
         for path in &paths {
@@ -250,7 +288,11 @@ impl Scope {
         }
         let file_schema = if objects.is_empty() {
             Arc::new(arrow::datatypes::Schema::new(
-                layout.columns.iter().map(|c| arrow::datatypes::Field::new(&c.name, c.data_type.clone(), true)).collect::<Vec<_>>(),
+                layout
+                    .columns
+                    .iter()
+                    .map(|c| arrow::datatypes::Field::new(&c.name, c.data_type.clone(), true))
+                    .collect::<Vec<_>>(),
             ))
         } else {
             ParquetFormat::default().infer_schema(&self.engine.base, &store, &objects).await?
@@ -308,7 +350,8 @@ fn location_store(
     let broken = |error: object_store::path::Error| LakeError::new("io", error.to_string());
     match location {
         Location::Local(_) => {
-            let paths = files.iter().map(|file| Path::from_absolute_path(&file.name)).collect::<Result<_, _>>().map_err(broken)?;
+            let paths =
+                files.iter().map(|file| Path::from_absolute_path(&file.name)).collect::<Result<_, _>>().map_err(broken)?;
             Ok((ObjectStoreUrl::local_filesystem(), Arc::new(object_store::local::LocalFileSystem::new()), paths))
         }
         Location::Bucket { store, url } => {

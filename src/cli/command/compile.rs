@@ -30,7 +30,8 @@ async fn compile(args: &CompileArgs, session: &Session, mut opened: Opened) -> O
     if let Some(sql) = &args.inline {
         let plan = headwater::plan::plan(&opened.loaded.manifest, &opened.loaded.dag, Verb::Compile, &indexmap::IndexSet::new());
         let request = runner.request(&opened.loaded, plan).await?;
-        let text = execute::compile_text(request, sql.clone()).await.map_err(|error| Box::new(Diagnostic::error("compile", error)))?;
+        let text =
+            execute::compile_text(request, sql.clone()).await.map_err(|error| Box::new(Diagnostic::error("compile", error)))?;
         print_sql("inline_query", &text, args.output);
         return Ok(Exit::Success);
     }
@@ -41,7 +42,8 @@ async fn compile(args: &CompileArgs, session: &Session, mut opened: Opened) -> O
         pipeline::write_run(&mut opened.loaded, &outcome, &opened.invocation)?;
     }
     // One node was asked for: its SQL is the answer.
-    if let (false, [(id, compiled)]) = (args.selection.select.is_empty(), outcome.compiled.iter().collect::<Vec<_>>().as_slice()) {
+    if let (false, [(id, compiled)]) = (args.selection.select.is_empty(), outcome.compiled.iter().collect::<Vec<_>>().as_slice())
+    {
         let name = opened.loaded.manifest.nodes.get(*id).map(|node| node.name.clone()).unwrap_or_default();
         print_sql(&name, &compiled.code, args.output);
     }

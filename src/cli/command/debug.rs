@@ -23,8 +23,10 @@ pub fn run(args: &DebugArgs, session: &Session) -> Exit {
     };
     let ok = session.settings.style.green("OK found and valid");
     if !args.connection {
-        println!("Configuration:\n  dbt_project.yml [{ok}]\n  profile `{}`, target `{}` [{ok}]", project.target.profile_name,
-            project.target.target_name);
+        println!(
+            "Configuration:\n  dbt_project.yml [{ok}]\n  profile `{}`, target `{}` [{ok}]",
+            project.target.profile_name, project.target.target_name
+        );
     }
     connection(&project, session)
 }

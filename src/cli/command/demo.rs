@@ -32,12 +32,8 @@ pub fn run(args: &DemoArgs, session: &Session) -> Exit {
     if built != Exit::Success {
         return built;
     }
-    let site = DocsGenerateArgs {
-        selection: SelectionFlags::default(),
-        no_compile: false,
-        empty_catalog: false,
-        static_site: false,
-    };
+    let site =
+        DocsGenerateArgs { selection: SelectionFlags::default(), no_compile: false, empty_catalog: false, static_site: false };
     let documented = super::run(Command::Docs(DocsCommand::Generate(site)), &inner);
     if documented == Exit::Success {
         println!("\nThe tables are in {}, one Delta table a folder.", root.join("warehouse").display());

@@ -44,7 +44,9 @@ fn create(folder: &Path, name: &str) -> Outcome<()> {
     }
     let root = folder.join(name);
     if root.exists() {
-        return Diagnostic::error("project-exists", format!("{} exists already", root.display())).help("choose another name").fail();
+        return Diagnostic::error("project-exists", format!("{} exists already", root.display()))
+            .help("choose another name")
+            .fail();
     }
     let write = || -> std::io::Result<()> {
         for (path, text) in STARTER {

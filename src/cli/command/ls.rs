@@ -17,11 +17,10 @@ pub fn run(args: &LsArgs, session: &Session) -> Exit {
         Ok(wanted) => wanted,
         Err(error) => return session.complain(&opened.loaded.project.root, *error),
     };
-    let listed = pipeline::select(&opened.loaded, &wanted, opened.events.as_ref())
-        .and_then(|chosen| {
-            let output = plan::LsOutput::parse(args.output.as_str())?;
-            Ok(plan::ls(&opened.loaded.manifest, &chosen, output, &args.output_keys))
-        });
+    let listed = pipeline::select(&opened.loaded, &wanted, opened.events.as_ref()).and_then(|chosen| {
+        let output = plan::LsOutput::parse(args.output.as_str())?;
+        Ok(plan::ls(&opened.loaded.manifest, &chosen, output, &args.output_keys))
+    });
     match listed {
         Ok(lines) if lines.is_empty() => {
             eprintln!("No nodes selected!");

@@ -27,7 +27,10 @@ async fn carry_out(verb: Verb, flags: &RunFlags, session: &Session, mut opened: 
     let wanted = selection(&flags.selection, verb.resource_types(), &opened.loaded, session)?;
     let chosen = pipeline::select(&opened.loaded, &wanted, opened.events.as_ref())?;
     if chosen.is_empty() {
-        opened.events.emit(Event::Message { text: "Nothing to do. Try checking your model configs and model specification args".to_string(), info: true });
+        opened.events.emit(Event::Message {
+            text: "Nothing to do. Try checking your model configs and model specification args".to_string(),
+            info: true,
+        });
     }
     let runner = runner(session, &opened);
     let outcome = pipeline::run(&opened.loaded, verb, &chosen, runner).await?;

@@ -43,7 +43,11 @@ async fn show(args: &ShowArgs, session: &Session, opened: Opened) -> Outcome<Exi
     Ok(Exit::Success)
 }
 
-fn subjects(args: &ShowArgs, session: &Session, opened: &Opened) -> Outcome<(Vec<ShowSubject>, IndexSet<headwater::name::UniqueId>)> {
+fn subjects(
+    args: &ShowArgs,
+    session: &Session,
+    opened: &Opened,
+) -> Outcome<(Vec<ShowSubject>, IndexSet<headwater::name::UniqueId>)> {
     if let Some(sql) = &args.inline {
         return Ok((vec![ShowSubject::Inline(sql.clone())], IndexSet::new()));
     }
@@ -65,7 +69,11 @@ fn print_rows(shown: &Shown, args: &ShowArgs) {
     match args.output {
         ShowOutput::Json => println!("{}", as_json(shown, args.inline.is_some())),
         ShowOutput::Text => {
-            let title = if args.inline.is_some() { "Previewing inline node:".to_string() } else { format!("Previewing node '{}':", shown.name) };
+            let title = if args.inline.is_some() {
+                "Previewing inline node:".to_string()
+            } else {
+                format!("Previewing node '{}':", shown.name)
+            };
             println!("{title}\n{}", as_table(&shown.rows));
         }
     }

@@ -21,7 +21,7 @@ use super::read::{FileReading, infer};
 use super::{Content, ExternalDefinition, Staged};
 use crate::lake::catalog::Entry;
 use crate::lake::delimited::Reject;
-use crate::lake::storage::{Folder, PRIVATE, encode, encode_schema};
+use crate::lake::storage::{Folder, PRIVATE, encode};
 use crate::lake::table::Lake;
 use crate::lake::{LakeError, LakeResult, TableName, write_streams};
 
@@ -59,7 +59,12 @@ struct Staging {
 
 impl Lake {
     /// Registers an external table, or changes it, and brings its cache up to date.
-    pub async fn put_external(&self, name: &TableName, definition: ExternalDefinition, options: &[(String, String)]) -> LakeResult<Staged> {
+    pub async fn put_external(
+        &self,
+        name: &TableName,
+        definition: ExternalDefinition,
+        options: &[(String, String)],
+    ) -> LakeResult<Staged> {
         let rejects = TableName::new(name.schema.as_str(), super::rejects_name(&name.table));
         let entry = Entry::External(definition.clone());
         {
@@ -79,7 +84,12 @@ impl Lake {
     }
 
     /// Makes an external table ready to scan: lists its files and reads those that are new or changed.
-    pub async fn stage(&self, name: &TableName, definition: &ExternalDefinition, options: &[(String, String)]) -> LakeResult<Staged> {
+    pub async fn stage(
+        &self,
+        name: &TableName,
+        definition: &ExternalDefinition,
+        options: &[(String, String)],
+    ) -> LakeResult<Staged> {
         let written = definition.external.get("location").and_then(serde_json::Value::as_str).unwrap_or_default();
         let location = Location::open(written.trim().trim_matches('\''), &definition.base, options)?;
         let delta = definition.layout(Some("x.delta")).is_ok_and(|layout| layout.format == Format::Delta);
@@ -107,7 +117,7 @@ impl Lake {
     }
 
     fn cache_folder(&self, name: &TableName) -> LakeResult<Folder> {
-        self.storage().folder_at(&[PRIVATE, "external", &encode_schema(&name.schema)?, &encode(&name.table)?])
+        self.storage().folder_at(&[PRIVATE, "external", &encode(&name.schema)?, &encode(&name.table)?])
     }
 
     /// Removes what was kept of an external table.
@@ -126,7 +136,13 @@ impl Lake {
     }
 
     /// Reads what is new or changed; the manifest is put last, in one step, so nobody sees half of it.
-    async fn refresh(&self, staging: &Staging, old: Manifest, files: Vec<SourceFile>, fingerprint: String) -> LakeResult<(Manifest, usize)> {
+    async fn refresh(
+        &self,
+        staging: &Staging,
+        old: Manifest,
+        files: Vec<SourceFile>,
+        fingerprint: String,
+    ) -> LakeResult<(Manifest, usize)> {
         let columns: Vec<(String, String)> =
             staging.columns.iter().map(|column| (column.name.clone(), column.type_name.clone())).collect();
         let same_columns = old.columns == columns;
@@ -162,7 +178,8 @@ impl Lake {
             };
             FileReading::new(&layout, &columns, &file)?.read(raw, &mut emit)
         });
-        let batches = futures::stream::unfold(receiver, |mut receiver| async move { Some((Ok(receiver.recv().await?), receiver)) });
+        let batches =
+            futures::stream::unfold(receiver, |mut receiver| async move { Some((Ok(receiver.recv().await?), receiver)) });
         let stream: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), batches));
         let written = write_streams(self.cache_store(staging, "rows"), &schema, &[], vec![stream]).await;
         let rejects = reading.await.map_err(|error| LakeError::new("io", error.to_string()))??;
@@ -215,7 +232,10 @@ async fn columns(layout: &Layout, location: &Location, files: &[SourceFile]) -> 
         return Ok(layout.columns.clone());
     }
     let Some(first) = files.first().cloned() else {
-        return Err(LakeError::new("external-column", format!("`{}` holds no files and no columns are declared", layout.location)));
+        return Err(LakeError::new(
+            "external-column",
+            format!("`{}` holds no files and no columns are declared", layout.location),
+        ));
     };
     let raw = location.read(&first).await?;
     let layout = layout.clone();
@@ -229,7 +249,7 @@ fn manifest_columns(layout: &Layout, manifest: &Manifest) -> LakeResult<Vec<Decl
         return Ok(layout.columns.clone());
     }
     let column = |(name, type_name): &(String, String)| {
-        let data_type = crate::sql::types::arrow_type(type_name)
+        let data_type = crate::sql::arrow_type(type_name)
             .ok_or_else(|| LakeError::new("type-unknown", format!("column \"{name}\": unknown data type `{type_name}`")))?;
         let stored = crate::lake::storable(&Schema::new(vec![Field::new(name, data_type, true)]))?;
         Ok(DeclaredColumn { name: name.clone(), type_name: type_name.clone(), data_type: stored.field(0).data_type().clone() })
@@ -272,6 +292,7 @@ fn reject_schema() -> SchemaRef {
 fn reject_batch(rejects: &[Reject]) -> LakeResult<RecordBatch> {
     let text = |pick: fn(&Reject) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rejects.iter().map(pick))) };
     let lines = Int64Array::from_iter_values(rejects.iter().map(|reject| i64::try_from(reject.line).unwrap_or(i64::MAX)));
-    let columns = vec![text(|reject| &reject.file), Arc::new(lines) as ArrayRef, text(|reject| &reject.reason), text(|reject| &reject.row)];
+    let columns =
+        vec![text(|reject| &reject.file), Arc::new(lines) as ArrayRef, text(|reject| &reject.reason), text(|reject| &reject.row)];
     Ok(RecordBatch::try_new(reject_schema(), columns)?)
 }

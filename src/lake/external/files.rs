@@ -43,7 +43,9 @@ impl Location {
                 Ok(Self::Bucket { store: s3_store(&url, options)?, url })
             }
             Some(("file", _)) => Ok(Self::Local(file_url_path(text)?)),
-            Some((scheme, _)) => Err(location_error(text, &format!("`{scheme}://` is not supported")).help("use a path, file:// or s3://")),
+            Some((scheme, _)) => {
+                Err(location_error(text, &format!("`{scheme}://` is not supported")).help("use a path, file:// or s3://"))
+            }
             None => Ok(Self::Local(base.join(text))),
         }
     }
@@ -51,9 +53,8 @@ impl Location {
     /// The location as a URL, for tables that lie there.
     pub fn url(&self) -> LakeResult<Url> {
         match self {
-            Self::Local(path) => {
-                Url::from_directory_path(path).map_err(|()| location_error(&path.display().to_string(), "the path is not absolute"))
-            }
+            Self::Local(path) => Url::from_directory_path(path)
+                .map_err(|()| location_error(&path.display().to_string(), "the path is not absolute")),
             Self::Bucket { url, .. } => Ok(url.clone()),
         }
     }
@@ -178,8 +179,10 @@ pub fn decompressed(name: &str, raw: Box<dyn Read + Send>) -> LakeResult<Box<dyn
     match extension.as_str() {
         "gz" | "gzip" => Ok(Box::new(flate2::read::MultiGzDecoder::new(raw))),
         "zst" | "zstd" => Ok(Box::new(zstd::Decoder::new(raw)?)),
-        "bz2" | "lz4" | "snappy" | "lzo" | "xz" | "zip" => Err(LakeError::new("external-format", format!("{name}: files compressed as {extension} cannot be read"))
-            .help("readable are gz and zst")),
+        "bz2" | "lz4" | "snappy" | "lzo" | "xz" | "zip" => {
+            Err(LakeError::new("external-format", format!("{name}: files compressed as {extension} cannot be read"))
+                .help("readable are gz and zst"))
+        }
         _ => Ok(raw),
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use super::ExternalDefinition;
 use crate::lake::{LakeError, LakeResult, storable};
-use crate::sql::types::arrow_type;
+use crate::sql::arrow_type;
 
 /// How files of delimited text are cut into rows and fields.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,7 +155,11 @@ fn unescape(text: &str) -> String {
         "\\\\" => "\\".into(),
         "\\\"" => "\"".into(),
         "\\'" | "''" => "'".into(),
-        _ => match text.strip_prefix('\\').filter(|digits| !digits.is_empty()).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+        _ => match text
+            .strip_prefix('\\')
+            .filter(|digits| !digits.is_empty())
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok())
+        {
             Some(code) => char::from(code).to_string(),
             None => text.to_string(),
         },
@@ -214,7 +218,8 @@ fn kind_of_file(name: &str) -> LakeResult<Kind> {
         Some("avro") => Ok(Kind::Avro),
         Some("json" | "jsonl" | "ndjson") => Ok(Kind::Json),
         Some("csv" | "tsv") => Ok(Kind::Csv),
-        _ => Err(invalid("the format of the files is not given").help("add `file_format:` (csv, json, parquet, avro, delta) or `row_format:`")),
+        _ => Err(invalid("the format of the files is not given")
+            .help("add `file_format:` (csv, json, parquet, avro, delta) or `row_format:`")),
     }
 }
 
@@ -223,8 +228,9 @@ fn delimited(row_format: &str, properties: &std::collections::BTreeMap<String, S
     let property = |keys: &[&str]| keys.iter().find_map(|key| properties.get(*key)).map(String::as_str);
     let terminated = clause(row_format, r"fields\s+terminated\s+by");
     let escaped = clause(row_format, r"escaped\s+by");
-    let separator = terminated
-        .or_else(|| property(&["separatorchar", "field.delim", "sep", "delimiter", "field_delimiter", "serialization.format"]).map(unescape));
+    let separator = terminated.or_else(|| {
+        property(&["separatorchar", "field.delim", "sep", "delimiter", "field_delimiter", "serialization.format"]).map(unescape)
+    });
     let quote = property(&["quotechar", "quote", "field_optionally_enclosed_by"]).map(unescape);
     let escape = escaped.or_else(|| property(&["escapechar", "escape", "escape.delim"]).map(unescape));
     let header = property(&["header"]).is_some_and(|value| value.eq_ignore_ascii_case("true"));
@@ -232,7 +238,8 @@ fn delimited(row_format: &str, properties: &std::collections::BTreeMap<String, S
         Some(count) => count.parse().map_err(|_| invalid(format!("skip.header.line.count: `{count}` is not a number")))?,
         None => usize::from(header),
     };
-    let (separator_default, quote_default, escape_default) = if quoted { (b',', Some(b'"'), Some(b'\\')) } else { (1, None, None) };
+    let (separator_default, quote_default, escape_default) =
+        if quoted { (b',', Some(b'"'), Some(b'\\')) } else { (1, None, None) };
     Ok(Delimited {
         separator: byte("separator", separator)?.unwrap_or(separator_default),
         quote: byte("quote", quote)?.or(quote_default),

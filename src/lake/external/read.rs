@@ -109,7 +109,7 @@ impl<'a> FileReading<'a> {
     fn read_json(&mut self, content: impl BufRead, emit: Emit<'_>) -> LakeResult<()> {
         let (type_names, partitions) = (self.type_names.clone(), self.partition_values.clone());
         let mut builder = BatchBuilder::new(Arc::clone(&self.schema), &type_names)?;
-        for row in json_rows(content) {
+        for row in json_rows(content)? {
             let (line, text, parsed) = row.map_err(|error| error.context(&self.file.name))?;
             let object = match parsed {
                 Ok(object) => object,
@@ -131,11 +131,12 @@ impl<'a> FileReading<'a> {
     }
 
     fn read_avro(&mut self, content: impl BufRead, emit: Emit<'_>) -> LakeResult<()> {
-        let failed = |error: arrow::error::ArrowError| LakeError::new("external-read", format!("{}: {error}", self.file.name));
+        let file = self.file.name.clone();
+        let failed = |error: arrow::error::ArrowError| LakeError::new("external-read", format!("{file}: {error}"));
         let reader = arrow_avro::reader::ReaderBuilder::new().with_batch_size(8192).build(content).map_err(failed)?;
-        let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().map_err(failed)?;
         let mut first_row = 1;
-        for batch in batches {
+        for batch in reader {
+            let batch = batch.map_err(failed)?;
             let rows = batch.num_rows();
             let fitted = self.fit(&batch, first_row)?;
             emit(fitted)?;
@@ -150,7 +151,8 @@ impl<'a> FileReading<'a> {
         let mut good = vec![true; batch.num_rows()];
         let mut arrays: Vec<ArrayRef> = Vec::new();
         for column in self.columns {
-            let source = named_column(batch, &column.name).ok_or_else(|| self.column_missing(&column.name, batch.schema_ref()))?;
+            let source =
+                named_column(batch, &column.name).ok_or_else(|| self.column_missing(&column.name, batch.schema_ref()))?;
             let cast = cast_with_options(source, &column.data_type, &options)?;
             if cast.null_count() > source.null_count() {
                 for row in (0..cast.len()).filter(|row| cast.is_null(*row) && source.is_valid(*row)) {
@@ -193,10 +195,13 @@ fn named_column<'b>(batch: &'b RecordBatch, name: &str) -> Option<&'b ArrayRef> 
 }
 
 fn constant(data_type: &DataType, value: Option<&str>, rows: usize) -> LakeResult<ArrayRef> {
-    let mut column = Column::new(data_type).ok_or_else(|| LakeError::new("type-unsupported", format!("a partition cannot be {data_type}")))?;
+    let mut column =
+        Column::new(data_type).ok_or_else(|| LakeError::new("type-unsupported", format!("a partition cannot be {data_type}")))?;
     for _ in 0..rows {
         match value {
-            Some(text) => column.push(text).map_err(|_| LakeError::new("external-partition", format!("`{text}` is not {data_type}")))?,
+            Some(text) => {
+                column.push(text).map_err(|_| LakeError::new("external-partition", format!("`{text}` is not {data_type}")))?
+            }
             None => column.push_null(),
         }
     }
@@ -257,35 +262,42 @@ pub fn partition_scalars(layout: &Layout, file: &SourceFile) -> LakeResult<Vec<S
 fn percent_decoded(text: &str) -> String {
     // A path segment is decoded the way a query string is, but for `+`.
     let protected = text.replace('+', "%2B");
-    url::form_urlencoded::parse(format!("v={protected}").as_bytes()).next().map_or_else(|| text.to_string(), |(_, value)| value.into_owned())
+    url::form_urlencoded::parse(format!("v={protected}").as_bytes())
+        .next()
+        .map_or_else(|| text.to_string(), |(_, value)| value.into_owned())
 }
 
 type JsonRow = (u64, String, Result<Map<String, Json>, String>);
 
 /// The objects of a file: one a line, or one array of them.
-fn json_rows(mut content: impl BufRead) -> Box<dyn Iterator<Item = LakeResult<JsonRow>>>
-where
-{
-    let mut text = String::new();
-    if let Err(error) = content.read_to_string(&mut text) {
-        return Box::new(std::iter::once(Err(LakeError::new("external-read", error.to_string()))));
+fn json_rows<'c>(mut content: impl BufRead + 'c) -> LakeResult<Box<dyn Iterator<Item = LakeResult<JsonRow>> + 'c>> {
+    skip_blanks(&mut content)?;
+    if content.fill_buf()?.first() == Some(&b'[') {
+        let rows: Vec<Json> = serde_json::from_reader(content)
+            .map_err(|error| LakeError::new("external-read", format!("not valid JSON: {error}")))?;
+        return Ok(Box::new((1_u64..).zip(rows).map(|(row, value)| Ok((row, value.to_string(), object(value))))));
     }
-    if text.trim_start_matches('\u{feff}').trim_start().starts_with('[') {
-        let rows = match serde_json::from_str::<Vec<Json>>(text.trim_start_matches('\u{feff}')) {
-            Ok(rows) => rows,
-            Err(error) => return Box::new(std::iter::once(Err(LakeError::new("external-read", error.to_string())))),
+    let rows = (1_u64..).zip(content.lines()).filter_map(|(number, line)| {
+        let line = match line {
+            Ok(line) => line,
+            Err(error) => return Some(Err(LakeError::from(error))),
         };
-        return Box::new((1_u64..).zip(rows).map(|(row, value)| Ok((row, value.to_string(), object(value)))));
-    }
-    let lines: Vec<(u64, String)> = (1_u64..)
-        .zip(text.trim_start_matches('\u{feff}').lines())
-        .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(number, line)| (number, line.to_string()))
-        .collect();
-    Box::new(lines.into_iter().map(|(number, line)| {
+        if line.trim().is_empty() {
+            return None;
+        }
         let parsed = serde_json::from_str::<Json>(&line).map_err(|error| format!("not valid JSON: {error}")).and_then(object);
-        Ok((number, line, parsed))
-    }))
+        Some(Ok((number, line, parsed)))
+    });
+    Ok(Box::new(rows))
+}
+
+/// Skips a byte order mark and spaces before the first value, but no line break: lines are counted.
+fn skip_blanks(content: &mut impl BufRead) -> LakeResult<()> {
+    let start = content.fill_buf()?;
+    let mark = if start.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+    let blanks = start[mark..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    content.consume(mark + blanks);
+    Ok(())
 }
 
 fn object(value: Json) -> Result<Map<String, Json>, String> {
@@ -297,7 +309,8 @@ fn object(value: Json) -> Result<Map<String, Json>, String> {
 
 /// A member's value as text; nested values as JSON. Names match in any case if not exactly.
 fn json_text(object: &Map<String, Json>, name: &str) -> Option<String> {
-    let value = object.get(name).or_else(|| object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))?;
+    let value =
+        object.get(name).or_else(|| object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))?;
     match value {
         Json::Null => None,
         Json::String(text) => Some(text.clone()),
@@ -341,7 +354,7 @@ fn guessed(name: &str, guess: &Guess) -> DeclaredColumn {
 
 fn infer_json(content: impl BufRead) -> LakeResult<Vec<DeclaredColumn>> {
     let mut guesses: indexmap::IndexMap<String, Guess> = indexmap::IndexMap::new();
-    for row in json_rows(content) {
+    for row in json_rows(content)? {
         let Ok(object) = row?.2 else { continue };
         for (name, value) in object {
             let guess = guesses.entry(name).or_insert_with(|| Guess::new(Numbers::Plain));
@@ -363,7 +376,7 @@ fn infer_avro(file: &SourceFile, content: impl BufRead) -> LakeResult<Vec<Declar
     let schema = storable(&reader.schema())?;
     let column = |field: &Arc<arrow::datatypes::Field>| DeclaredColumn {
         name: field.name().clone(),
-        type_name: crate::sql::types::type_name(field.data_type()),
+        type_name: crate::sql::type_name(field.data_type()),
         data_type: field.data_type().clone(),
     };
     Ok(schema.fields().iter().map(column).collect())

@@ -405,11 +405,7 @@ pub fn jinja() -> Jinja {
             "(model, column_name, to, field)",
             "select {{ column_name }} from {{ model }} left join {{ to }} where {{ field }} is null",
         ),
-        (
-            "is_incremental",
-            "()",
-            "{{ return(adapter.get_relation(this.database, this.schema, this.table).type == 'table') }}",
-        ),
+        ("is_incremental", "()", "{{ return(adapter.get_relation(this.database, this.schema, this.table).type == 'table') }}"),
         (
             "get_where_subquery",
             "(relation)",
