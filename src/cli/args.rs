@@ -399,7 +399,7 @@ pub struct GenTickitArgs {
     /// Times the real size (425 thousand rows)
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub scale: u32,
-    #[arg(long, default_value_t = 7, value_name = "N")]
+    #[arg(long, default_value_t = headwater::generate::SEED, value_name = "N")]
     pub seed: u64,
 }
 

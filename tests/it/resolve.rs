@@ -253,7 +253,7 @@ fn resolved(files: &[(&str, &str)]) -> (Manifest, Vec<Diagnostic>) {
     let world = world(files);
     let options = LoadOptions { project_dir: Some("/shop".into()), ..LoadOptions::default() };
     let (project, _) = load(&world, &options).unwrap_or_else(|error| panic!("{error}"));
-    let (manifest, _, diagnostics) = load_manifest(&world, &project).unwrap_or_else(|error| panic!("{error}"));
+    let (manifest, _, diagnostics) = load_manifest(&world, &project, &invocation()).unwrap_or_else(|error| panic!("{error}"));
     (manifest, diagnostics)
 }
 
@@ -307,6 +307,15 @@ const NODES: &[&str] = &[
     "test.shop.unique_c_v2_id.0a9b22ef95",
     "test.shop.unique_sd_id.da012835e9",
 ];
+
+fn invocation() -> headwater::invocation::Invocation {
+    headwater::invocation::Invocation {
+        id: "invocation".to_string(),
+        started_at: chrono::DateTime::UNIX_EPOCH,
+        flags: serde_json::Map::new(),
+        args: serde_json::Map::new(),
+    }
+}
 
 #[test]
 fn ids_and_hashes_are_dbts() {

@@ -13,7 +13,6 @@ use crate::cli::session::Session;
 /// Where the example lies in a checkout, and where its sources look for data.
 const PROJECT: &str = "example_project";
 const DATA: &str = "data/tickit";
-const SEED: u64 = 7;
 
 pub fn run(args: &DemoArgs, session: &Session) -> Exit {
     let root = session.settings.load.project_dir.clone().unwrap_or_else(|| PathBuf::from(PROJECT));
@@ -46,7 +45,7 @@ pub fn run(args: &DemoArgs, session: &Session) -> Exit {
 fn data(root: &Path, scale: u32, session: &Session) -> Result<(), Exit> {
     let started = Instant::now();
     let out = root.join(DATA);
-    let files = generate::tickit(&out, scale, SEED).map_err(|error| {
+    let files = generate::tickit(&out, scale, generate::SEED).map_err(|error| {
         session.complain(root, Diagnostic::error("io", format!("cannot write below {}: {error}", out.display())));
         Exit::Trouble
     })?;

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
@@ -27,17 +28,23 @@ use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUD
 use super::types;
 
 /// Registers every function of ours, over DataFusion's where the name is taken.
+///
+/// The one replaced goes with all its names: a session that is built anew registers every function it knows again, and one left
+/// under an alias would win back its own name.
 pub fn register_functions(ctx: &SessionContext) {
     let files = [date::FUNCTIONS, format::FUNCTIONS, number::FUNCTIONS, text::FUNCTIONS, json::FUNCTIONS];
-    for function in files.into_iter().flatten() {
-        ctx.register_udf(udf(function));
-    }
-    ctx.register_udf(round::function());
-    for function in lenient::functions() {
+    let rows = files.into_iter().flatten().map(|row| udf(row));
+    for function in rows.chain([round::function()]).chain(lenient::functions()) {
+        if let Ok(old) = ctx.udf(function.name()) {
+            old.aliases().iter().for_each(|alias| ctx.deregister_udf(alias));
+        }
         ctx.register_udf(function);
     }
-    for aggregate in aggregate::functions() {
-        ctx.register_udaf(aggregate);
+    for function in aggregate::functions() {
+        if let Ok(old) = ctx.udaf(function.name()) {
+            old.aliases().iter().for_each(|alias| ctx.deregister_udaf(alias));
+        }
+        ctx.register_udaf(function);
     }
 }
 
