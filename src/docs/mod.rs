@@ -4,6 +4,7 @@
 //! styles are copied beside them, and nothing is fetched from elsewhere.
 
 mod lineage;
+mod markdown;
 mod model;
 mod page;
 

@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::SiteInput;
 use super::lineage::{self, Vertex};
+use super::markdown;
 use super::model::{Resource, Resources, TestLink, strings, text};
 
 /// More nodes than this make no readable picture.
@@ -59,7 +60,8 @@ pub struct Page {
 pub struct Site {
     pub frame: Frame,
     resources: Resources,
-    overview: Vec<String>,
+    /// HTML.
+    overview: String,
 }
 
 /// The pages that stand once, each with the function that fills it.
@@ -116,7 +118,7 @@ impl Site {
     }
 
     fn row(&self, resource: &Resource) -> Json {
-        let summary: String = resource.description.lines().next().unwrap_or_default().to_string();
+        let summary = markdown::first_line(&resource.description);
         let tests = self.resources.tests.get(&resource.unique_id).map_or(0, Vec::len);
         json!({"name": resource.name, "href": resource.href, "detail": detail(resource), "summary": summary,
             "rows": stat(resource, "num_rows"), "tests": if tests > 0 { tests.to_string() } else { String::new() }})
@@ -137,7 +139,7 @@ impl Site {
             "kind": resource.kind,
             "unique_id": resource.unique_id,
             "name": resource.name,
-            "description": paragraphs(&resource.description),
+            "description": markdown::to_html(&resource.description),
             "facts": facts(resource),
             "columns": self.columns(resource),
             "code": code(resource),
@@ -198,7 +200,7 @@ impl Site {
             let data_type = type_of(name).or_else(|| text(&column["data_type"])).unwrap_or_default();
             let of_column: Vec<&TestLink> = tests.iter().filter(|t| t.column.as_deref() == Some(name)).collect();
             columns.push(json!({"name": name, "data_type": data_type, "tests": of_column,
-                "description": text(&column["description"]).unwrap_or_default()}));
+                "description": markdown::to_html(column["description"].as_str().unwrap_or_default())}));
         }
         for name in typed.into_iter().flat_map(|map| map.keys()) {
             if !documented.is_some_and(|map| map.contains_key(name)) {
@@ -247,15 +249,11 @@ fn menu_item(resource: &Resource, resources: &Resources) -> MenuItem {
     }
 }
 
-/// The project's `__overview__` docs block, as paragraphs.
-fn overview(manifest: &Json) -> Vec<String> {
+/// The project's `__overview__` docs block, as HTML.
+fn overview(manifest: &Json) -> String {
     let project = manifest["metadata"]["project_name"].as_str().unwrap_or_default();
     let block = &manifest["docs"][format!("doc.{project}.__overview__")]["block_contents"];
-    block.as_str().map(paragraphs).unwrap_or_default()
-}
-
-fn paragraphs(text: &str) -> Vec<String> {
-    text.split("\n\n").map(|part| part.trim().to_string()).filter(|part| !part.is_empty()).collect()
+    block.as_str().map(markdown::to_html).unwrap_or_default()
 }
 
 fn detail(resource: &Resource) -> String {

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 fn artifacts() -> (Json, Json, Json) {
     let node = |id: &str, kind: &str, name: &str| {
-        json!({"unique_id": id, "resource_type": kind, "name": name, "package_name": "shop", "description": "About <b> & co",
+        json!({"unique_id": id, "resource_type": kind, "name": name, "package_name": "shop", "description": "About <b> & **co** [x](javascript:alert) `code`",
             "columns": {"id": {"name": "id", "description": "Key"}}, "config": {"materialized": "view"}, "tags": ["a"],
             "raw_code": "select 1 < 2 -- {{ ref('x') }}", "compiled_code": "select 1 < 2", "relation_name": "\"db\".\"main\".\"x\"",
             "original_file_path": "models/x.sql", "source_name": "raw"})
@@ -52,7 +52,14 @@ fn read(folder: &Path, path: &str) -> String {
 fn pages_show_what_the_artifacts_say() {
     let site = made();
     let page = read(site.path(), "node/model.shop.x.html");
-    for expected in ["bigint", "1,234,567", "About &lt;b&gt; &amp; co", "select 1 &lt; 2", "class=\"test pass\"", "more"] {
+    for expected in [
+        "bigint",
+        "1,234,567",
+        "About &lt;b&gt; &amp; <strong>co</strong> <a href=\"#\">x</a> <code>code</code>",
+        "select 1 &lt; 2",
+        "class=\"test pass\"",
+        "more",
+    ] {
         assert!(page.contains(expected), "no {expected} in {page}");
     }
     let index = read(site.path(), "index.html");
