@@ -72,7 +72,7 @@ pub enum Event {
         index: usize,
         total: usize,
         node: NodeInfo,
-        result: NodeResult,
+        result: Box<NodeResult>,
     },
     /// `elapsed` in seconds; `results` in the order they ended.
     RunFinished {

@@ -61,9 +61,14 @@ pub fn select(loaded: &Loaded, args: &SelectionArgs, events: &dyn EventSink) -> 
 /// The engine the target names.
 pub async fn connect(project: &Project) -> Outcome<Arc<dyn Adapter>> {
     let target = &project.target;
-    let opened =
-        adapter::connect(&target.adapter_type, &target.database, &target.schema, target.threads, &target.settings, &project.root);
-    opened.await.map_err(|error| {
+    let place = adapter::Target {
+        database: &target.database,
+        schema: &target.schema,
+        threads: target.threads,
+        settings: &target.settings,
+        base: &project.root,
+    };
+    adapter::connect(&target.adapter_type, &place).await.map_err(|error| {
         let diagnostic = Diagnostic::error(error.code, error.message);
         Box::new(match error.help {
             Some(help) => diagnostic.help(help),

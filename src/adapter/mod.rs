@@ -175,12 +175,14 @@ pub struct AdapterKind {
 }
 
 /// What an engine is opened with.
-struct Target<'a> {
-    database: &'a str,
-    schema: &'a str,
-    threads: usize,
-    settings: &'a serde_json::Map<String, serde_json::Value>,
-    base: &'a Path,
+pub struct Target<'a> {
+    pub database: &'a str,
+    pub schema: &'a str,
+    pub threads: usize,
+    /// The profile's own mapping of the target: `path`, `memory_limit` …
+    pub settings: &'a serde_json::Map<String, serde_json::Value>,
+    /// The project's folder: relative paths in `settings` start here.
+    pub base: &'a Path,
 }
 
 /// Every engine there is.
@@ -192,16 +194,11 @@ pub const ADAPTERS: &[AdapterKind] = &[AdapterKind {
     },
 }];
 
-/// Opens the engine that a profile's target names. `settings` is the target's own mapping (`path`, `memory_limit` …);
-/// relative paths in it start at `base`, the project's folder.
-pub async fn connect(
-    adapter_type: &str,
-    database: &str,
-    schema: &str,
-    threads: usize,
-    settings: &serde_json::Map<String, serde_json::Value>,
-    base: &Path,
-) -> Result<Arc<dyn Adapter>, AdapterError> {
+/// Opens the engine that a profile's `type:` names.
+///
+/// # Errors
+/// `adapter-unknown`, and what the engine says of the target.
+pub async fn connect(adapter_type: &str, target: &Target<'_>) -> Result<Arc<dyn Adapter>, AdapterError> {
     let known = || ADAPTERS.iter().flat_map(|kind| kind.types);
     let Some(kind) = ADAPTERS.iter().find(|kind| kind.types.contains(&adapter_type)) else {
         let names: Vec<&str> = known().copied().collect();
@@ -213,5 +210,5 @@ pub async fn connect(
             help: Some(format!("{}known types are {}", near.unwrap_or_default(), names.join(", "))),
         });
     };
-    (kind.connect)(&Target { database, schema, threads, settings, base })
+    (kind.connect)(target)
 }

@@ -51,7 +51,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Err(error) => return usage(&error),
     };
     match Session::start(&cli.global) {
-        Ok(session) => command::run(cli.command, &session).into(),
+        Ok(session) => command::dispatch(cli.command, &session).into(),
         Err(error) => {
             eprintln!("{}", render::diagnostic(&error, std::path::Path::new("."), style::Style { colors: false }));
             Exit::Trouble.into()

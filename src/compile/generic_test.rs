@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::{CompileScope, Extras, value_of};
 use crate::diagnostic::Outcome;
-use crate::jinja::{NodeScope, TemplateText};
+use crate::jinja::{MacroCall, NodeScope, TemplateText};
 use crate::manifest::{Node, TestDetail};
 
 /// An argument written as a bare call, such as `to: ref('customers')`.
@@ -30,7 +30,8 @@ pub(super) fn render(node: &Node, test: &TestDetail, scope: &Arc<CompileScope>) 
         kwargs.push((name.clone(), value));
     }
     let name = format!("test_{}", test.name);
-    let answer = scope.context().jinja.call_macro(&name, test.namespace.as_deref(), &[], &kwargs, scope.clone())?;
+    let call = MacroCall { name: &name, package: test.namespace.as_deref(), args: &[], kwargs: &kwargs };
+    let answer = scope.context().jinja.call_macro(&call, scope.clone())?;
     Ok(answer.to_string())
 }
 
@@ -84,5 +85,5 @@ fn evaluate(expression: &str, node: &Node, scope: &Arc<CompileScope>) -> Outcome
 }
 
 fn template(source: String, node: &Node) -> TemplateText {
-    TemplateText { name: node.unique_id.to_string(), source: source.into(), location: node.location.clone() }
+    TemplateText { name: node.unique_id.to_string(), source, location: node.location.clone() }
 }

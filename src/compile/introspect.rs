@@ -121,12 +121,12 @@ pub fn external_table(source: &Source, root: &Path) -> Option<ExternalTable> {
 /// An adapter's error as a diagnostic; a place in the SQL becomes the line itself with a caret.
 fn diagnostic(error: AdapterError, sql: Option<&str>) -> Diagnostic {
     let mut message = error.message;
-    if let Some((sql, (line, column))) = sql.zip(error.position) {
-        if let Some(text) = sql.lines().nth(line.saturating_sub(1) as usize) {
-            let text = text.replace('\t', " ");
-            let blanks = " ".repeat(column.saturating_sub(1) as usize);
-            message.push_str(&format!("\n  in the query, line {line}: {text}\n{:>pad$}{blanks}^", "", pad = prefix_width(line)));
-        }
+    if let Some((sql, (line, column))) = sql.zip(error.position)
+        && let Some(text) = sql.lines().nth(line.saturating_sub(1) as usize)
+    {
+        let text = text.replace('\t', " ");
+        let blanks = " ".repeat(column.saturating_sub(1) as usize);
+        message.push_str(&format!("\n  in the query, line {line}: {text}\n{:>pad$}{blanks}^", "", pad = prefix_width(line)));
     }
     let diagnostic = Diagnostic::error(error.code, message);
     match error.help {

@@ -50,7 +50,7 @@ async fn check(session: &Session, source: &Source, (index, total): (usize, usize
         }
     };
     let result = judged(session, source, criteria, (newest, clock));
-    session.run.events.emit(Event::NodeFinished { index, total, node, result: node_result(&result) });
+    session.run.events.emit(Event::NodeFinished { index, total, node, result: Box::new(node_result(&result)) });
     result
 }
 

@@ -151,7 +151,7 @@ async fn run_project_hooks(session: &Arc<Session>, ids: &[UniqueId], kind: &str,
             session.run.events.emit(Event::NodeStarted { index: place, total, node: info.clone() });
             run_project_hook(session, node, &name, extras.clone()).await
         };
-        session.run.events.emit(Event::NodeFinished { index: place, total, node: info, result: result.clone() });
+        session.run.events.emit(Event::NodeFinished { index: place, total, node: info, result: Box::new(result.clone()) });
         results.push(result);
     }
     results

@@ -7,6 +7,7 @@ use super::message::Failure;
 use super::session::Session;
 use super::{RunOutcome, RunRequest};
 use crate::compile::{CompileScope, Extras, value_of};
+use crate::jinja::MacroCall;
 use crate::manifest::JsonMap;
 use crate::name::UniqueId;
 use crate::result::{NodeResult, Status};
@@ -52,7 +53,8 @@ async fn call(session: &Arc<Session>, package: Option<String>, name: String, arg
         let home = package.clone().unwrap_or_else(|| context.project.name.clone());
         let scope = Arc::new(CompileScope::of_operation(&home, &context, Extras::new()));
         let kwargs: Vec<_> = args.into_iter().map(|(key, value)| (key, value_of(&value))).collect();
-        context.jinja.call_macro(&name, package.as_deref(), &[], &kwargs, scope).map(|_| ())
+        let call = MacroCall { name: &name, package: package.as_deref(), args: &[], kwargs: &kwargs };
+        context.jinja.call_macro(&call, scope).map(|_| ())
     });
     tokio::select! {
         biased;

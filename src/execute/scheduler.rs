@@ -253,7 +253,12 @@ impl<'a> Walk<'a> {
             Subject::Nothing(info) => info.clone(),
         };
         let index = self.indexes.get(&step).copied().unwrap_or_default();
-        self.session.run.events.emit(Event::NodeFinished { index, total: self.total, node: info, result: result.clone() });
+        self.session.run.events.emit(Event::NodeFinished {
+            index,
+            total: self.total,
+            node: info,
+            result: Box::new(result.clone()),
+        });
     }
 
     /// After a cancellation: lets running nodes give up, and takes in those that had just ended.

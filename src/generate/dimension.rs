@@ -60,7 +60,7 @@ pub fn venues(folder: &Path, seed: u64) -> io::Result<(Written, Venues)> {
         id += 1 + random.below(2);
         let (city, state) = words::city(random.below(words::CITIES));
         table.number(id).text(&name).text(&city).text(state);
-        match taken.len() as u64 % (VENUES as u64 / UNCOUNTED_VENUES) == 0 && taken.len() < VENUES {
+        match (taken.len() as u64).is_multiple_of(VENUES as u64 / UNCOUNTED_VENUES) && taken.len() < VENUES {
             true => table.null(),
             false => table.number((house.seats.0 + random.below(house.seats.1 - house.seats.0)) / 10 * 10),
         };

@@ -86,6 +86,16 @@ pub(super) struct Engine {
     pub metadata_env: Value,
 }
 
+/// A macro to call, and what with.
+#[derive(Clone, Copy)]
+pub struct MacroCall<'a> {
+    pub name: &'a str,
+    /// Where to look for it; without one, in the root project, then among the built-in ones, then in any package.
+    pub package: Option<&'a str>,
+    pub args: &'a [Value],
+    pub kwargs: &'a [(String, Value)],
+}
+
 /// The template engine of one run. Shared by threads; templates of macros are made on first use and kept.
 pub struct Jinja {
     engine: Arc<Engine>,
@@ -136,14 +146,8 @@ impl Jinja {
     }
 
     /// Calls a macro and gives what it returns: its text, or the value of its `return(…)`.
-    pub fn call_macro(
-        &self,
-        name: &str,
-        package: Option<&str>,
-        args: &[Value],
-        kwargs: &[(String, Value)],
-        scope: Arc<dyn NodeScope>,
-    ) -> Outcome<Value> {
+    pub fn call_macro(&self, call: &MacroCall<'_>, scope: Arc<dyn NodeScope>) -> Outcome<Value> {
+        let MacroCall { name, package, args, kwargs } = *call;
         let Some(index) = self.index(name, package, scope.package()) else {
             return Err(Box::new(self.macro_missing(name, package, scope.as_ref())));
         };

@@ -35,7 +35,7 @@ mod syntax_tree;
 mod table;
 mod text;
 
-pub use engine::{Jinja, JinjaSettings, ReadEnv, TemplateText};
+pub use engine::{Jinja, JinjaSettings, MacroCall, ReadEnv, TemplateText};
 pub use registry::{MacroSource, builtin_macros};
 pub use static_calls::StaticCalls;
 

@@ -296,9 +296,8 @@ fn literal_edits(tokens: &[Spot<'_>]) -> Vec<Edit> {
             }
             Token::ParenOpen => open.push(false),
             Token::BracketClose | Token::BraceClose | Token::ParenClose => {
-                if open.pop() == Some(true) {
-                    edits.push(Edit { at: range.end, delete: 0, insert: ")" });
-                }
+                let was_literal = open.pop() == Some(true);
+                edits.extend(was_literal.then_some(Edit { at: range.end, delete: 0, insert: ")" }));
             }
             // Jinja takes a colon at the end of a tag: `{% if execute: %}`.
             Token::Colon if matches!(tokens.get(index + 1), Some((Token::BlockEnd, _))) => {

@@ -19,6 +19,9 @@ use deltalake::DeltaTable;
 /// How many entries are looked at at once.
 const PARALLEL_LOOKS: usize = 16;
 
+/// One look into the store.
+type Look<'a, T> = BoxFuture<'a, LakeResult<T>>;
+
 /// A view: the query's text as the user wrote it, planned anew at each use.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct View {
@@ -191,7 +194,7 @@ impl Lake {
         let folder = encode(schema)?;
         let files = self.storage.list(&self.storage.path(&[PRIVATE, "catalog", &folder])).await?.0;
         let names: Vec<String> = files.iter().filter_map(|file| decode(file.strip_suffix(".json")?)).collect();
-        let mut looks: Vec<BoxFuture<'_, LakeResult<(String, Option<Entry>)>>> = Vec::with_capacity(names.len());
+        let mut looks: Vec<Look<'_, (String, Option<Entry>)>> = Vec::with_capacity(names.len());
         for name in names {
             looks.push(Box::pin(async move {
                 let entry = self.entry(&TableName::new(schema, name.as_str())).await?;
@@ -217,7 +220,7 @@ impl Lake {
 
     /// Those of a schema's folders that hold a Delta log.
     async fn delta_folders(&self, schema_folder: &str, folders: Vec<String>) -> LakeResult<Vec<String>> {
-        let mut looks: Vec<BoxFuture<'_, LakeResult<Option<String>>>> = Vec::with_capacity(folders.len());
+        let mut looks: Vec<Look<'_, Option<String>>> = Vec::with_capacity(folders.len());
         for folder in folders {
             looks.push(Box::pin(async move {
                 let log = self.storage.path(&[schema_folder, &folder, "_delta_log"]);

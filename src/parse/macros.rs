@@ -187,11 +187,8 @@ fn supported_languages(source: &str) -> Vec<String> {
         match token {
             Token::Ident("supported_languages") => inside = true,
             Token::Str(text) if inside => languages.push(text.to_string()),
-            Token::BracketClose | Token::BlockEnd => {
-                if matches!(token, Token::BlockEnd) || inside {
-                    break;
-                }
-            }
+            Token::BlockEnd => break,
+            Token::BracketClose if inside => break,
             _ => {}
         }
     }

@@ -16,11 +16,13 @@ use crate::project::{Package, Project};
 use crate::source::Location;
 use crate::world::World;
 
+pub(crate) mod config_calls;
 mod files;
 mod literal;
 mod macros;
 mod property;
 mod python;
+pub(crate) mod python_text;
 mod scope;
 mod template;
 mod unrendered;

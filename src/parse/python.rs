@@ -38,7 +38,7 @@ fn take_call(text: &str, capture: &mut Capture, used: &mut KeysUsed) {
     match function {
         "ref" => capture.refs.extend(literal::ref_args(arguments)),
         "source" => capture.sources.extend(literal::source_args(arguments)),
-        "config" => crate::resolve::config::merge_calls(&mut capture.config, arguments.named),
+        "config" => super::config_calls::merge_calls(&mut capture.config, arguments.named),
         "config.get" => KeysUsed::add(&mut used.config, arguments),
         _ => KeysUsed::add(&mut used.meta, arguments),
     }

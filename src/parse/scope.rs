@@ -88,7 +88,7 @@ impl NodeScope for ParseScope {
         if capture.unrendered_config.is_empty() {
             capture.unrendered_config = super::unrendered_config(&self.node.raw_code);
         }
-        crate::resolve::config::merge_calls(&mut capture.config, values);
+        super::config_calls::merge_calls(&mut capture.config, values);
         Ok(())
     }
 

@@ -81,7 +81,7 @@ fn static_capture(node: &ParsedNode, calls: StaticCalls) -> Capture {
         }
     }
     let has_config = !calls.config.is_empty();
-    crate::resolve::config::merge_calls(&mut capture.config, calls.config);
+    super::config_calls::merge_calls(&mut capture.config, calls.config);
     if has_config && !is_static {
         capture.unrendered_config = super::unrendered_config(&node.raw_code);
     }

@@ -68,10 +68,10 @@ fn spell(tokens: &[Token<'_>]) -> String {
             }
             Token::Ident("not") => text.push_str("not "),
             Token::Ident(word) => text.push_str(word),
-            Token::Str(part) => text.push_str(&crate::resolve::python::repr_str(part)),
-            Token::String(part) => text.push_str(&crate::resolve::python::repr_str(part)),
+            Token::Str(part) => text.push_str(&super::python_text::repr_str(part)),
+            Token::String(part) => text.push_str(&super::python_text::repr_str(part)),
             Token::Int(number) => text.push_str(&number.to_string()),
-            Token::Float(number) => text.push_str(&crate::resolve::python::float(*number)),
+            Token::Float(number) => text.push_str(&super::python_text::float(*number)),
             Token::Comma => text.push_str(", "),
             Token::Colon => text.push_str(": "),
             Token::Assign | Token::Dot | Token::Minus => text.push_str(symbol(token)),

@@ -64,7 +64,7 @@ pub fn discover(world: &dyn World, project: &Project) -> Outcome<Vec<ProjectFile
     let mut files = Vec::new();
     for package in &project.packages {
         let ignored = Ignored::read(world, package)?;
-        Discovery { world, root: &project.root, package, ignored, walked: BTreeMap::new() }.add_to(&mut files)?;
+        Discovery { world, root: &project.root, package, ignored, walked: BTreeMap::new(), found: &mut files }.run()?;
     }
     Ok(files)
 }
@@ -84,10 +84,11 @@ struct Discovery<'a> {
     ignored: Ignored,
     /// Each folder is read once, whatever number of kinds is sought in it.
     walked: BTreeMap<PathBuf, Arc<Vec<PathBuf>>>,
+    found: &'a mut Vec<ProjectFile>,
 }
 
 impl Discovery<'_> {
-    fn add_to(mut self, files: &mut Vec<ProjectFile>) -> Outcome<()> {
+    fn run(mut self) -> Outcome<()> {
         let package = self.package.clone();
         let below =
             |folder: &str| package.test_paths.iter().map(|path| format!("{}/{folder}", path.trim_end_matches('/'))).collect();
@@ -109,20 +110,13 @@ impl Discovery<'_> {
         for (kind, folders, extensions) in wanted {
             let mut seen = HashSet::new();
             for folder in folders {
-                self.add_folder(kind, folder, extensions, &mut seen, files)?;
+                self.add_folder(kind, folder, extensions, &mut seen)?;
             }
         }
         Ok(())
     }
 
-    fn add_folder(
-        &mut self,
-        kind: FileKind,
-        folder: &str,
-        extensions: &[&str],
-        seen: &mut HashSet<PathBuf>,
-        files: &mut Vec<ProjectFile>,
-    ) -> Outcome<()> {
+    fn add_folder(&mut self, kind: FileKind, folder: &str, extensions: &[&str], seen: &mut HashSet<PathBuf>) -> Outcome<()> {
         let absolute = join(&self.package.root, Path::new(folder));
         let root_path: Arc<str> = folder.trim_start_matches("./").trim_end_matches('/').into();
         for path in self.walk(&absolute, folder)?.iter() {
@@ -135,7 +129,7 @@ impl Discovery<'_> {
             if self.ignored.contains(&original) || !seen.insert(path.clone()) {
                 continue;
             }
-            files.push(ProjectFile {
+            self.found.push(ProjectFile {
                 package: self.package.clone(),
                 kind,
                 root_path: root_path.clone(),

@@ -49,7 +49,8 @@ pub fn load(world: &dyn World, options: &LoadOptions) -> Outcome<(Project, Vec<D
 
     let settings = dbt_project::settings(&text, &own)?;
     let packages_install_path = join(&root, Path::new(&settings.packages_install_path));
-    let installed = package::load(world, options, &own, &packages_install_path, &target, &mut warnings)?;
+    let loader = package::Loader { world, options, root: &own.root, target: &target };
+    let installed = package::load(&loader, &own, &packages_install_path, &mut warnings)?;
     let target_path = options.target_path.as_deref().unwrap_or(Path::new(&settings.target_path));
     let project = Project {
         name: own.name.clone(),

@@ -29,14 +29,11 @@ struct Listed {
 
 /// The packages of the project in name order, its own excepted.
 pub(super) fn load(
-    world: &dyn World,
-    options: &LoadOptions,
+    loader: &Loader<'_>,
     own: &Package,
     install_path: &Path,
-    target: &Target,
     warnings: &mut Vec<Diagnostic>,
 ) -> Outcome<Vec<Package>> {
-    let loader = Loader { world, options, root: &own.root, target };
     let mut found = BTreeMap::new();
     let listed = loader.listed(&own.root)?;
     loader.load_local(&own.root, &listed, &mut found, 0)?;
@@ -50,11 +47,13 @@ pub(super) fn load(
     Ok(found.into_values().collect())
 }
 
-struct Loader<'a> {
-    world: &'a dyn World,
-    options: &'a LoadOptions,
-    root: &'a Path,
-    target: &'a Target,
+/// What reading a package's files takes.
+pub(super) struct Loader<'a> {
+    pub world: &'a dyn World,
+    pub options: &'a LoadOptions,
+    /// The project's folder.
+    pub root: &'a Path,
+    pub target: &'a Target,
 }
 
 impl Loader<'_> {

@@ -148,6 +148,18 @@ impl Reader {
     }
 }
 
+/// A list of named things and what an entry may hold.
+struct NamedList {
+    key: &'static str,
+    /// One of them, in a message.
+    word: &'static str,
+    known: &'static [&'static str],
+}
+
+const COLUMNS: NamedList = NamedList { key: "columns", word: "column", known: keys::COLUMN };
+const TABLES: NamedList = NamedList { key: "tables", word: "table", known: keys::TABLE };
+const ARGUMENTS: NamedList = NamedList { key: "arguments", word: "argument", known: keys::ARGUMENT };
+
 /// Collects what is wrong with one entry.
 struct Check {
     diagnostics: Vec<Diagnostic>,
@@ -191,8 +203,8 @@ impl Check {
         self.described(yaml, owner);
         match section {
             Section::Models | Section::Seeds | Section::Snapshots | Section::Analyses => self.node(yaml, owner),
-            Section::Sources => self.named_list(yaml, "tables", "table", keys::TABLE, owner),
-            Section::Macros => self.named_list(yaml, "arguments", "argument", keys::ARGUMENT, owner),
+            Section::Sources => self.named_list(yaml, &TABLES, owner),
+            Section::Macros => self.named_list(yaml, &ARGUMENTS, owner),
             Section::UnitTests => self.unit_test(yaml, owner),
             Section::Exposures => self.exposure(yaml, owner),
             _ => {}
@@ -200,7 +212,7 @@ impl Check {
     }
 
     fn node(&mut self, yaml: &Yaml, owner: &str) {
-        self.named_list(yaml, "columns", "column", keys::COLUMN, owner);
+        self.named_list(yaml, &COLUMNS, owner);
         self.list(yaml, "constraints", owner);
         self.tests(yaml, owner);
         let versions = self.list(yaml, "versions", owner);
@@ -243,7 +255,8 @@ impl Check {
     }
 
     /// Columns, tables and arguments: named, with columns and tests of their own.
-    fn named_list(&mut self, yaml: &Yaml, key: &str, word: &str, known: &[&str], owner: &str) {
+    fn named_list(&mut self, yaml: &Yaml, list: &NamedList, owner: &str) {
+        let NamedList { key, word, known } = *list;
         for item in self.list(yaml, key, owner) {
             if !self.named(item, word) {
                 continue;
@@ -255,7 +268,7 @@ impl Check {
                 self.tests(item, &owner);
             }
             if word == "table" {
-                self.named_list(item, "columns", "column", keys::COLUMN, &owner);
+                self.named_list(item, &COLUMNS, &owner);
             }
         }
     }

@@ -205,7 +205,7 @@ fn primary_key(node: &Node, tests: Option<&TestedColumns>) -> Vec<String> {
 }
 
 fn snapshot_mistake(node: &Node) -> Option<Diagnostic> {
-    let is_set = |key: &str| node.config.get(key).is_some_and(|value| !value.is_null() && *value != Json::from(""));
+    let is_set = |key: &str| node.config.get(key).is_some_and(|value| !value.is_null() && value.as_str() != Some(""));
     let wrong = |message: String, help: &str| {
         Some(Diagnostic::error("snapshot-config", message).at(node.location.clone()).help(help.to_string()))
     };

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::{Column, JsonMap};
+use crate::parse::python_text::str_of;
 use crate::source::Location;
 
 const CONSTRAINTS: [&str; 6] = ["check", "not_null", "unique", "primary_key", "foreign_key", "custom"];
@@ -16,7 +17,7 @@ pub(crate) fn columns<'a>(
 ) -> Outcome<IndexMap<String, Column>> {
     let mut columns = IndexMap::new();
     for entry in entries {
-        let Some(name) = entry.get("name").map(super::python::str_of) else {
+        let Some(name) = entry.get("name").map(str_of) else {
             return Diagnostic::error("column-without-name", "a column has no name").at(location.clone()).fail();
         };
         let column = column(&name, entry, location)?;
@@ -84,13 +85,13 @@ pub(crate) fn object(value: Option<&Json>) -> JsonMap {
 
 /// A text, or a scalar as text; none for null.
 pub(crate) fn text(value: Option<&Json>) -> Option<String> {
-    value.filter(|value| !value.is_null()).map(super::python::str_of)
+    value.filter(|value| !value.is_null()).map(str_of)
 }
 
 /// A list of texts, or one text as a list.
 pub(crate) fn texts(value: Option<&Json>) -> Vec<String> {
     match value {
-        Some(Json::Array(items)) => items.iter().map(super::python::str_of).collect(),
+        Some(Json::Array(items)) => items.iter().map(str_of).collect(),
         Some(Json::String(one)) => vec![one.clone()],
         _ => Vec::new(),
     }

@@ -11,6 +11,8 @@ use serde_json::{Value as Json, json};
 
 use crate::manifest::JsonMap;
 use crate::name::ResourceType;
+use crate::parse::config_calls::{canonical, listed, updated};
+use crate::parse::python_text::str_of;
 use crate::project::{Package, Project};
 
 /// How a later value of a key joins the earlier one.
@@ -153,33 +155,6 @@ fn apply(config: &mut JsonMap, partial: JsonMap, kind: ResourceType) {
     }
 }
 
-fn canonical(key: &str) -> &str {
-    match key {
-        "pre_hook" => "pre-hook",
-        "post_hook" => "post-hook",
-        other => other,
-    }
-}
-
-fn listed(value: Json) -> Vec<Json> {
-    match value {
-        Json::Array(items) => items,
-        Json::Null => Vec::new(),
-        other => vec![other],
-    }
-}
-
-fn updated(before: Json, value: Json) -> Json {
-    match (before, value) {
-        (Json::Object(mut before), Json::Object(value)) => {
-            before.extend(value);
-            Json::Object(before)
-        }
-        (before, Json::Null) => before,
-        (_, value) => value,
-    }
-}
-
 fn granted(before: Json, value: Json) -> Json {
     let (Json::Object(before), Json::Object(value)) = (before, value) else { return Json::Object(JsonMap::new()) };
     let mut grants: JsonMap = before.into_iter().map(|(key, value)| (key, Json::Array(listed(value)))).collect();
@@ -194,42 +169,6 @@ fn granted(before: Json, value: Json) -> Json {
         }
     }
     Json::Object(grants)
-}
-
-/// Joins a further `config()` call of the same file to the earlier ones.
-pub(crate) fn merge_calls(calls: &mut JsonMap, values: JsonMap) {
-    if calls.is_empty() {
-        calls.extend(values.into_iter().map(|(key, value)| (canonical(&key).to_string(), value)));
-        return;
-    }
-    for (key, value) in values {
-        let key = canonical(&key).to_string();
-        let merged = match (key.as_str(), calls.get_mut(&key)) {
-            ("pre-hook" | "post-hook" | "tags" | "packages", Some(before)) => {
-                Json::Array([listed(before.take()), listed(value)].concat())
-            }
-            ("pre-hook" | "post-hook" | "tags" | "packages", None) => Json::Array(listed(value)),
-            ("quoting" | "column_types" | "meta" | "docs" | "contract", Some(before)) => updated(before.take(), value),
-            ("grants", Some(Json::Object(before))) => Json::Object(granted_calls(std::mem::take(before), value)),
-            _ => value,
-        };
-        calls.insert(key, merged);
-    }
-}
-
-/// Between calls of one file a `+key` stays as it is: it extends what the levels above granted.
-fn granted_calls(before: JsonMap, value: Json) -> JsonMap {
-    let mut grants: JsonMap = before.into_iter().map(|(key, value)| (key, Json::Array(listed(value)))).collect();
-    let Json::Object(value) = value else { return grants };
-    for (key, value) in value {
-        match grants.get_mut(&key) {
-            Some(Json::Array(items)) if key.starts_with('+') => items.extend(listed(value)),
-            _ => {
-                grants.insert(key, Json::Array(listed(value)));
-            }
-        }
-    }
-    grants
 }
 
 /// Brings values into the shape dbt's typed configs give them.
@@ -309,7 +248,7 @@ fn hook(value: Json) -> Json {
             _ => JsonMap::from_iter([("sql".to_string(), Json::String(text))]),
         },
         Json::Object(object) => object,
-        other => JsonMap::from_iter([("sql".to_string(), Json::String(super::python::str_of(&other)))]),
+        other => JsonMap::from_iter([("sql".to_string(), Json::String(str_of(&other)))]),
     };
     if let Json::Object(hook) = &mut hook {
         hook.extend(given);

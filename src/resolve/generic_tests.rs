@@ -9,15 +9,25 @@ use crate::diagnostic::{Diagnostic, Outcome};
 use crate::jinja::TemplateText;
 use crate::manifest::{JsonMap, Node, RefArgs, TestDetail};
 use crate::name::{ResourceType, UniqueId};
+use crate::parse::python_text::{hashable_repr, str_of};
 use crate::parse::{Capture, LiteralCall, ParseScope, ParsedProperty, capture_text, literal_call, property_context, value_of};
 use crate::project::{Package, Section, has_jinja};
 use crate::source::Location;
 
 use super::columns::{objects, text, texts};
 use super::node::{Calls, add_references, blank};
-use super::python::{hashable_repr, str_of};
 use super::test_definition::{Definition, name_and_arguments};
 use super::{Resolver, names, versions};
+
+/// A test as a property file has it.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
+    /// Its name, or a mapping from the name to its arguments.
+    pub test: &'a Json,
+    pub column: Option<&'a str>,
+    /// Those of the column and the table, before its own.
+    pub tags: &'a [String],
+}
 
 /// What a test stands on.
 pub(super) struct Target {
@@ -125,11 +135,11 @@ impl Resolver<'_> {
             let mut tags = texts(column.get("tags"));
             tags.extend(texts(column.get("config").and_then(|config| config.get("tags"))));
             for test in &tests {
-                self.add_test(&target, test, column_name.as_deref(), &tags, entry);
+                self.add_test(&target, Given { test, column: column_name.as_deref(), tags: &tags }, entry);
             }
         }
         for test in tests {
-            self.add_test(&target, test, None, &[], entry);
+            self.add_test(&target, Given { test, column: None, tags: &[] }, entry);
         }
     }
 
@@ -144,29 +154,16 @@ impl Resolver<'_> {
     }
 
     /// Adds one test node; a mistake in it becomes a diagnostic.
-    pub(super) fn add_test(
-        &mut self,
-        target: &Target,
-        test: &Json,
-        column: Option<&str>,
-        tags: &[String],
-        entry: &ParsedProperty,
-    ) {
-        let location = test_location(entry, test);
-        let outcome = self.test_node(target, test, column, tags, &location);
+    pub(super) fn add_test(&mut self, target: &Target, given: Given<'_>, entry: &ParsedProperty) {
+        let location = test_location(entry, given.test);
+        let outcome = self.test_node(target, given, &location);
         if let Some((node, calls)) = crate::parse::keep(outcome, &mut self.diagnostics) {
             self.add_node(node, calls);
         }
     }
 
-    fn test_node(
-        &self,
-        target: &Target,
-        test: &Json,
-        column: Option<&str>,
-        tags: &[String],
-        location: &Location,
-    ) -> Outcome<(Node, Calls)> {
+    fn test_node(&self, target: &Target, given: Given<'_>, location: &Location) -> Outcome<(Node, Calls)> {
+        let Given { test, column, tags } = given;
         let mut definition = self.define(target, test, column, location)?;
         let model = format!("{{{{ get_where_subquery({}) }}}}", target.call_text());
         definition.args.insert("model".to_string(), Json::String(model));
@@ -228,7 +225,7 @@ impl Resolver<'_> {
             }
         } else {
             let capture = self.capture_test(&node, &definition, target, &macro_id)?;
-            super::config::merge_calls(&mut calls.config, capture.config);
+            crate::parse::config_calls::merge_calls(&mut calls.config, capture.config);
             calls.unrendered = capture.unrendered_config;
             add_references(&mut node, capture.refs, capture.sources, capture.macros);
             self.configure(&mut node, &calls, None)?;
@@ -284,8 +281,8 @@ impl Resolver<'_> {
     /// Renders every argument that holds Jinja or looks like a call, for the references in it.
     fn capture_arguments(&self, args: &JsonMap, scope: ParseScope, node: &Node) -> Outcome<Capture> {
         let mut templates = Vec::new();
-        for (key, value) in args.iter().filter(|(key, _)| *key != "column_name") {
-            collect_templates(value, key, &mut templates);
+        for (_, value) in args.iter().filter(|(key, _)| *key != "column_name") {
+            collect_templates(value, &mut templates);
         }
         let source: String = templates.concat();
         if source.is_empty() {
@@ -483,12 +480,12 @@ fn looks_like_call(text: &str) -> bool {
     matches!(name.trim_end(), "env_var" | "ref" | "var" | "source" | "doc") && rest.len() > 1 && rest.ends_with(')')
 }
 
-fn collect_templates(value: &Json, key: &str, templates: &mut Vec<String>) {
+fn collect_templates(value: &Json, templates: &mut Vec<String>) {
     match value {
         Json::String(text) if looks_like_call(text) => templates.push(format!("{{{{ {text} }}}}")),
         Json::String(text) if text.contains("{{") || text.contains("{%") => templates.push(text.clone()),
-        Json::Array(items) => items.iter().for_each(|item| collect_templates(item, key, templates)),
-        Json::Object(map) => map.values().for_each(|item| collect_templates(item, key, templates)),
+        Json::Array(items) => items.iter().for_each(|item| collect_templates(item, templates)),
+        Json::Object(map) => map.values().for_each(|item| collect_templates(item, templates)),
         _ => {}
     }
 }

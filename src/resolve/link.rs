@@ -5,11 +5,11 @@ use serde_json::Value as Json;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{DependsOn, Node, RefArgs};
 use crate::name::{ResourceType, UniqueId};
+use crate::parse::python_text::str_of;
 use crate::source::Location;
 
 use super::Resolver;
 use super::lookup::{Found, SourceLookup, packages_to_search};
-use super::python::str_of;
 
 /// Who refers to something.
 struct Asker {

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use crate::manifest::{Manifest, Node};
 use crate::name::{ResourceType, UniqueId};
+use crate::parse::python_text::str_of;
 
 /// What a name leads to.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,7 +77,7 @@ fn key_of(name: &str, version: Option<&Json>) -> String {
     match version {
         // dbt takes an empty version for none.
         Some(Json::Null) | None => name.to_string(),
-        Some(version) => format!("{name}.v{}", super::python::str_of(version)),
+        Some(version) => format!("{name}.v{}", str_of(version)),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::world::World;
 
 mod check;
 mod columns;
-pub(crate) mod config;
+mod config;
 mod docs;
 mod exposures;
 mod generic_tests;
@@ -25,7 +25,6 @@ mod lookup;
 mod names;
 mod node;
 mod patch;
-pub(crate) mod python;
 mod semantic;
 mod sources;
 mod test_definition;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use crate::diagnostic::Outcome;
-use crate::jinja::Jinja;
+use crate::jinja::{Jinja, MacroCall};
 use crate::manifest::Node;
 use crate::name::{Relation, ResourceType};
+use crate::parse::python_text::str_of;
 use crate::parse::{MacroLookup, NodeIdentity, ParseScope, value_of};
 use crate::project::Project;
 
@@ -66,7 +67,7 @@ impl Naming<'_> {
 
     /// dbt's own rules, for projects that do not override them.
     fn standard(&self, part: Part, custom: Option<&Json>, node: &Node) -> Option<String> {
-        let custom = custom.map(|value| super::python::str_of(value).trim().to_string());
+        let custom = custom.map(|value| str_of(value).trim().to_string());
         let target = &self.project.target;
         match part {
             Part::Database => Some(custom.unwrap_or_else(|| target.database.clone())),
@@ -78,7 +79,7 @@ impl Naming<'_> {
                 let version = node.model.as_ref().and_then(|model| model.version.as_ref());
                 Some(match (custom.filter(|alias| !alias.is_empty()), version) {
                     (Some(alias), _) => alias,
-                    (None, Some(version)) => format!("{}_v{}", node.name, super::python::str_of(version).replace('.', "_")),
+                    (None, Some(version)) => format!("{}_v{}", node.name, str_of(version).replace('.', "_")),
                     (None, None) => node.name.clone(),
                 })
             }
@@ -104,7 +105,8 @@ impl Naming<'_> {
         // The arguments go by place, so a project's macro may give them other names.
         let args = [value_of(&custom.unwrap_or_default()), value_of(&as_dict(node))];
         let scope = Arc::new(ParseScope::new(self.project.clone(), identity(node)));
-        let value = self.jinja.call_macro(&name, Some(package), &args, &[], scope)?;
+        let call = MacroCall { name: &name, package: Some(package), args: &args, kwargs: &[] };
+        let value = self.jinja.call_macro(&call, scope)?;
         if value.is_none() || value.is_undefined() {
             return Ok(None);
         }

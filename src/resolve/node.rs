@@ -9,6 +9,7 @@ use crate::diagnostic::{Diagnostic, Outcome};
 use crate::jinja::TemplateText;
 use crate::manifest::{Checksum, DependsOn, DocsConfig, HookDetail, JsonMap, ModelDetail, Node};
 use crate::name::{ResourceType, UniqueId};
+use crate::parse::python_text::str_of;
 use crate::parse::{Capture, ParseScope, ParsedNode, capture_text};
 use crate::source::Location;
 
@@ -286,7 +287,7 @@ fn check_config(node: &Node) -> Outcome<()> {
     if let Some(value) = node.config.get("enabled")
         && !value.is_boolean()
     {
-        return refuse("enabled", &super::python::str_of(value), "`true` or `false`");
+        return refuse("enabled", &str_of(value), "`true` or `false`");
     }
     let materialized = node.materialized();
     match node.resource_type {

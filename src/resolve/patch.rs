@@ -5,13 +5,13 @@ use serde_json::Value as Json;
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::{DocsConfig, JsonMap, Node, RefArgs};
 use crate::name::{ResourceType, UniqueId};
+use crate::parse::python_text::str_of;
 use crate::parse::{Capture, LiteralCall, ParsedNode, ParsedProperty, literal_call, location_at};
 use crate::project::Section;
 
 use super::columns::{self, object, objects, text};
 use super::lookup::{RefLookup, plural};
 use super::node::{Calls, ConfigPatch, deep_merge};
-use super::python::str_of;
 use super::{Resolver, versions};
 
 /// What one entry of a property file says of one node.

@@ -11,7 +11,7 @@ use crate::project::Section;
 use super::Resolver;
 use super::columns::{self, object, objects, text, texts};
 use super::config::{self, ConfigSources};
-use super::generic_tests::{Target, quoted_name, test_list};
+use super::generic_tests::{Given, Target, quoted_name, test_list};
 use super::names;
 
 impl Resolver<'_> {
@@ -127,7 +127,7 @@ impl Resolver<'_> {
         let mut tags = texts(entry.properties.get("tags"));
         tags.extend(texts(table.get("tags")));
         for test in test_list(table, &source.name, &source.location)? {
-            self.add_test(&target, &test, None, &tags, entry);
+            self.add_test(&target, Given { test: &test, column: None, tags: &tags }, entry);
         }
         let quoted = source.quoting.get("column").and_then(Json::as_bool).unwrap_or(false);
         for column in objects(table.get("columns")) {
@@ -135,7 +135,8 @@ impl Resolver<'_> {
             tags.extend(texts(column.get("tags")));
             tags.extend(texts(column.get("config").and_then(|config| config.get("tags"))));
             for test in test_list(column, &source.name, &source.location)? {
-                self.add_test(&target, &test, quoted_name(column, quoted).as_deref(), &tags, entry);
+                let name = quoted_name(column, quoted);
+                self.add_test(&target, Given { test: &test, column: name.as_deref(), tags: &tags }, entry);
             }
         }
         Ok(())

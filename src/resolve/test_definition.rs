@@ -5,10 +5,10 @@ use serde_json::Value as Json;
 
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::JsonMap;
+use crate::parse::python_text::str_of;
 use crate::source::Location;
 
 use super::generic_tests::Target;
-use super::python::str_of;
 
 /// One entry of a list of tests, taken apart.
 #[derive(Debug)]

@@ -7,13 +7,13 @@ use sha2::{Digest, Sha256};
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::{DependsOn, JsonMap, OtherResource};
 use crate::name::{ResourceType, UniqueId};
+use crate::parse::python_text::{repr, repr_str, str_of};
 use crate::parse::{Fixture, ParsedProperty, location_at};
 use crate::project::Section;
 
 use super::Resolver;
 use super::columns::{object, objects, text, texts};
 use super::config::{self, ConfigSources};
-use super::python::{repr, repr_str, str_of};
 
 /// A tested model's id, version and schema.
 type Tested = (UniqueId, Option<Json>, Option<String>);

@@ -4,10 +4,10 @@ use serde_json::Value as Json;
 
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::JsonMap;
+use crate::parse::python_text::str_of;
 use crate::parse::{ParsedProperty, location_at};
 
 use super::columns::{object, objects, text, texts};
-use super::python::str_of;
 
 /// One version, with the columns it has after `include` and `exclude`.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use headwater::diagnostic::{Diagnostic, Outcome};
 use headwater::jinja::blocks::{self, BlockKind};
 use headwater::jinja::{
-    Introspect, Jinja, JinjaSettings, MacroSource, NodeScope, RefAnswer, StaticCalls, TemplateText, builtin_macros,
+    Introspect, Jinja, JinjaSettings, MacroCall, MacroSource, NodeScope, RefAnswer, StaticCalls, TemplateText, builtin_macros,
 };
 use headwater::manifest::{JsonMap, RefArgs};
 use headwater::name::{Relation, RelationType, UniqueId};
@@ -677,7 +677,10 @@ fn built_in_macros_answer_and_can_be_overridden() {
     let name = |jinja: &Jinja, args: &[Value]| {
         let node = Value::from_pairs([("name", Value::from("orders")), ("version", Value::from(()))]);
         let args: Vec<Value> = args.iter().cloned().chain([node]).collect();
-        let value = jinja.call_macro("generate_schema_name", None, &args, &[], Arc::new(Scope::default()));
+        let value = jinja.call_macro(
+            &MacroCall { name: "generate_schema_name", package: None, args: &args, kwargs: &[] },
+            Arc::new(Scope::default()),
+        );
         value.expect("the macro works").to_string().trim().to_string()
     };
     let plain = engine(Vec::new());
@@ -909,7 +912,7 @@ fn extra_names_win_and_messages_are_passed_on() {
 fn call_macro_returns_values() {
     let jinja = engine(shop());
     let call = |name: &str, args: &[Value], kwargs: &[(String, Value)]| {
-        jinja.call_macro(name, None, args, kwargs, Arc::new(Scope::default()))
+        jinja.call_macro(&MacroCall { name, package: None, args, kwargs }, Arc::new(Scope::default()))
     };
     assert_eq!(call("numbers", &[], &[]).expect("it returns").to_string(), "[1, 2, 3]");
     assert_eq!(

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use headwater::adapter::{Adapter, AdapterError, ExternalTable, IncrementalWrite, Operation, TableOptions, connect};
+use headwater::adapter::{Adapter, AdapterError, ExternalTable, IncrementalWrite, Operation, TableOptions, Target, connect};
 use headwater::name::{Relation, RelationType};
 use headwater::rows::{Cell, ColumnType};
 use serde_json::json;
@@ -77,7 +77,8 @@ fn shown(cell: &Cell) -> String {
 
 async fn open(folder: &Path) -> Arc<dyn Adapter> {
     let settings = json!({"path": "lake", "settings": {"execution.target_partitions": 2}});
-    let opened = connect("datafusion", "dev", "main", 4, settings.as_object().expect("an object"), folder).await;
+    let settings = settings.as_object().expect("an object");
+    let opened = connect("datafusion", &Target { database: "dev", schema: "main", threads: 4, settings, base: folder }).await;
     opened.unwrap_or_else(|error| panic!("{}", error.message))
 }
 
@@ -137,9 +138,9 @@ fn a_missing_relation_has_a_code_and_the_nearest_name() {
         let error = place.error("select * from custmers").await;
         assert_eq!(error.code, "relation-missing");
         assert_eq!(error.help.as_deref(), Some("did you mean \"main\".\"customers\"?"));
-        let settings = json!({});
-        let unknown = connect("datafuson", "d", "s", 1, settings.as_object().expect("object"), place.folder.path()).await;
-        let error = unknown.err().expect("unknown engine");
+        let (settings, base) = (serde_json::Map::new(), place.folder.path());
+        let unknown = connect("datafuson", &Target { database: "d", schema: "s", threads: 1, settings: &settings, base });
+        let error = unknown.await.err().expect("unknown engine");
         assert_eq!(error.code, "adapter-unknown");
         assert!(error.help.expect("help").contains("did you mean `datafusion`?"));
     });

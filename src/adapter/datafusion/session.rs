@@ -343,10 +343,10 @@ fn declared(layout: &Layout, provider: Arc<dyn TableProvider>) -> Result<Arc<dyn
     Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
-fn location_store(
-    location: &Location,
-    files: &[SourceFile],
-) -> Result<(ObjectStoreUrl, Arc<dyn object_store::ObjectStore>, Vec<Path>), LakeError> {
+/// A store, the name the engine knows it by, and the files' paths in it.
+type LocatedFiles = (ObjectStoreUrl, Arc<dyn object_store::ObjectStore>, Vec<Path>);
+
+fn location_store(location: &Location, files: &[SourceFile]) -> Result<LocatedFiles, LakeError> {
     let broken = |error: object_store::path::Error| LakeError::new("io", error.to_string());
     match location {
         Location::Local(_) => {

@@ -42,7 +42,7 @@ fn connection(project: &Project, session: &Session) -> Exit {
     });
     match tested {
         Ok(Ok(_)) => {
-            println!("  Connection test: [{}]\n\n{}", session.settings.style.green("OK connection ok"), "All checks passed!");
+            println!("  Connection test: [{}]\n\nAll checks passed!", session.settings.style.green("OK connection ok"));
             Exit::Success
         }
         Ok(Err(error)) => {

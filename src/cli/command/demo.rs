@@ -27,13 +27,13 @@ pub fn run(args: &DemoArgs, session: &Session) -> Exit {
     let mut inner = session.settings.clone();
     inner.load.project_dir = Some(root.clone());
     let inner = Session { settings: inner, world: session.world.clone() };
-    let built = super::run(Command::Build(RunFlags::default()), &inner);
+    let built = super::dispatch(Command::Build(RunFlags::default()), &inner);
     if built != Exit::Success {
         return built;
     }
     let site =
         DocsGenerateArgs { selection: SelectionFlags::default(), no_compile: false, empty_catalog: false, static_site: false };
-    let documented = super::run(Command::Docs(DocsCommand::Generate(site)), &inner);
+    let documented = super::dispatch(Command::Docs(DocsCommand::Generate(site)), &inner);
     if documented == Exit::Success {
         println!("\nThe tables are in {}, one Delta table a folder.", root.join("warehouse").display());
         println!("The site is {}", root.join("target/site/index.html").display());

@@ -19,7 +19,7 @@ use crate::cli::{Exit, reference};
 use headwater::plan::Verb;
 
 /// Runs one command to its exit.
-pub fn run(command: Command, session: &Session) -> Exit {
+pub fn dispatch(command: Command, session: &Session) -> Exit {
     match command {
         Command::Init(args) => init::run(&args, session),
         Command::Debug(args) => debug::run(&args, session),

@@ -33,7 +33,7 @@ use super::types;
 /// under an alias would win back its own name.
 pub fn register_functions(ctx: &SessionContext) {
     let files = [date::FUNCTIONS, format::FUNCTIONS, number::FUNCTIONS, text::FUNCTIONS, json::FUNCTIONS];
-    let rows = files.into_iter().flatten().map(|row| udf(row));
+    let rows = files.into_iter().flatten().map(udf);
     for function in rows.chain([round::function()]).chain(lenient::functions()) {
         if let Ok(old) = ctx.udf(function.name()) {
             old.aliases().iter().for_each(|alias| ctx.deregister_udf(alias));

@@ -84,7 +84,7 @@ fn rewrite(factor: &mut TableFactor, sources: &[Source]) -> Option<(Expr, Vec<St
     let mut first = pivot::select(vec![SelectItem::Wildcard(Default::default())], vec![pivot::from(numbered)]);
     first.selection = Some(build::binary(build::column(&[POSITION]), BinaryOperator::LtEq, limit));
     hide(&mut first.projection, &[POSITION.to_string()]);
-    *subquery = Box::new(pivot::query_of(SetExpr::Select(Box::new(first))));
+    **subquery = pivot::query_of(SetExpr::Select(Box::new(first)));
     *lateral = false;
     let on = keys
         .into_iter()

@@ -481,13 +481,11 @@ fn group_by_alias_of_column(select: &mut Select, sources: &[Source]) {
 /// `order by all`: every column in turn, by position.
 pub(super) fn order_by_all(kind: &mut OrderByKind, columns: Option<&[String]>) -> Result<(), SqlError> {
     let OrderByKind::All(options) = kind else { return Ok(()) };
-    let options: OrderByOptions = options.clone();
+    let options: OrderByOptions = *options;
     let count = columns.ok_or_else(|| SqlError::new("`order by all` needs a select list whose columns are known"))?.len();
     let position = |n: usize| Expr::value(Value::Number(n.to_string(), false));
     *kind = OrderByKind::Expressions(
-        (1..=count)
-            .map(|n| sqlparser::ast::OrderByExpr { expr: position(n), options: options.clone(), with_fill: None })
-            .collect(),
+        (1..=count).map(|n| sqlparser::ast::OrderByExpr { expr: position(n), options, with_fill: None }).collect(),
     );
     Ok(())
 }
