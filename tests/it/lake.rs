@@ -139,8 +139,8 @@ fn a_missing_relation_has_a_code_and_the_nearest_name() {
         assert_eq!(error.code, "relation-missing");
         assert_eq!(error.help.as_deref(), Some("did you mean \"main\".\"customers\"?"));
         let (settings, base) = (serde_json::Map::new(), place.folder.path());
-        let unknown = connect("datafuson", &Target { database: "d", schema: "s", threads: 1, settings: &settings, base });
-        let error = unknown.await.err().expect("unknown engine");
+        let target = Target { database: "d", schema: "s", threads: 1, settings: &settings, base };
+        let error = connect("datafuson", &target).await.err().expect("unknown engine");
         assert_eq!(error.code, "adapter-unknown");
         assert!(error.help.expect("help").contains("did you mean `datafusion`?"));
     });
