@@ -79,6 +79,8 @@ pub enum Event {
         elapsed: f64,
         summary: Summary,
         results: Vec<NodeResult>,
+        /// Ended by the user before all was done.
+        interrupted: bool,
     },
 }
 

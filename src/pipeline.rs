@@ -15,7 +15,7 @@ use crate::artifact::{self, ArtifactMetadata};
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::docs::{self, SiteInput};
 use crate::event::{Event, EventSink};
-use crate::execute::{self, RunOutcome, RunRequest, RunSettings};
+use crate::execute::{self, FreshnessOutcome, RunOutcome, RunRequest, RunSettings};
 use crate::graph::{self, Dag, SelectionArgs};
 use crate::invocation::Invocation;
 use crate::jinja::Jinja;
@@ -108,6 +108,28 @@ pub async fn run(loaded: &Loaded, verb: Verb, selected: &IndexSet<UniqueId>, run
     let plan = plan::plan(&loaded.manifest, &loaded.dag, verb, selected);
     let request = runner.request(loaded, plan).await?;
     Ok(execute::run(request).await)
+}
+
+/// Checks how fresh the selected sources are.
+pub async fn freshness(loaded: &Loaded, selected: &IndexSet<UniqueId>, runner: Runner) -> Outcome<FreshnessOutcome> {
+    let plan = plan::plan(&loaded.manifest, &loaded.dag, Verb::Freshness, selected);
+    let request = runner.request(loaded, plan).await?;
+    Ok(execute::source_freshness(request).await)
+}
+
+/// Writes `manifest.json`, and `sources.json` into the target folder or to `output` (from the project's root).
+pub fn write_freshness(
+    loaded: &Loaded,
+    outcome: &FreshnessOutcome,
+    output: Option<&Path>,
+    invocation: &Invocation,
+) -> Outcome<()> {
+    write_manifest(loaded, invocation)?;
+    let path = match output {
+        Some(output) => loaded.project.root.join(output),
+        None => loaded.project.target_path.join("sources.json"),
+    };
+    written(&path, artifact::write_sources(&path, &outcome.sources, outcome.run.elapsed, &metadata(invocation)))
 }
 
 /// Writes `manifest.json` into the target folder.

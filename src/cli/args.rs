@@ -224,6 +224,9 @@ pub enum Command {
     Show(ShowArgs),
     /// Call a macro
     RunOperation(RunOperationArgs),
+    /// Look at the project's sources
+    #[command(subcommand)]
+    Source(SourceCommand),
     /// Generate or serve the documentation site
     #[command(subcommand)]
     Docs(DocsCommand),
@@ -335,6 +338,22 @@ pub struct RunOperationArgs {
     /// Its arguments as a YAML mapping
     #[arg(long, default_value = "{}", value_name = "YAML")]
     pub args: String,
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum SourceCommand {
+    /// Check how old the newest row of each source is against its `freshness`, and write sources.json
+    #[command(alias = "snapshot-freshness")]
+    Freshness(FreshnessArgs),
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct FreshnessArgs {
+    #[command(flatten)]
+    pub selection: SelectionFlags,
+    /// Where to write the results [default: sources.json in the target folder]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug, Clone)]

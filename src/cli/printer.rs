@@ -102,16 +102,17 @@ impl TextPrinter {
         self.line(level, &format!("{head} [{outcome}{time}]"));
     }
 
-    fn finished(&self, elapsed: f64, summary: &Summary, results: &[NodeResult]) {
+    fn finished(&self, elapsed: f64, summary: &Summary, results: &[NodeResult], interrupted: bool) {
         if let Some(bar) = self.lock().bar.take() {
             bar.finish_and_clear();
         }
-        let bad = summary.error > 0;
+        let bad = summary.error > 0 || interrupted;
         let level = if bad { LogLevel::Error } else { LogLevel::Info };
         self.line(LogLevel::Info, "");
         self.line(LogLevel::Info, &format!("Finished running {} nodes in {elapsed:.2} seconds", summary.total));
         self.line(LogLevel::Info, "");
-        self.line(level, &self.verdict(summary));
+        let verdict = if interrupted { self.style.red("Interrupted before all was done") } else { self.verdict(summary) };
+        self.line(level, &verdict);
         for result in results.iter().filter(|r| r.is_failure() || r.status == Status::Warn) {
             self.failure(result);
         }
@@ -168,7 +169,9 @@ impl EventSink for TextPrinter {
             Event::RunStarted { counts, threads } => self.started(&counts, threads),
             Event::NodeStarted { index, total, node } => self.node_started(index, total, &node),
             Event::NodeFinished { index, total, node, result } => self.node_finished(index, total, &node, &result),
-            Event::RunFinished { elapsed, summary, results } => self.finished(elapsed, &summary, &results),
+            Event::RunFinished { elapsed, summary, results, interrupted } => {
+                self.finished(elapsed, &summary, &results, interrupted);
+            }
         }
     }
 }
@@ -205,6 +208,9 @@ fn describe(node: &NodeInfo) -> String {
 
 /// The level, the words before the dots and the words in brackets of a finished node's line.
 fn outcome(node: &NodeInfo, result: &NodeResult, style: Style) -> (LogLevel, String, String) {
+    if node.resource_type == ResourceType::Source {
+        return freshness(node, result, style);
+    }
     let what = describe(node);
     let message = result.message.clone().unwrap_or_default();
     let failures = result.failures.unwrap_or_default();
@@ -236,6 +242,17 @@ fn outcome(node: &NodeInfo, result: &NodeResult, style: Style) -> (LogLevel, Str
             (LogLevel::Error, format!("{verb} {what}"), style.red("ERROR"))
         }
     }
+}
+
+/// The same for a source whose freshness was checked.
+fn freshness(node: &NodeInfo, result: &NodeResult, style: Style) -> (LogLevel, String, String) {
+    let (level, word, outcome) = match result.status {
+        Status::Pass => (LogLevel::Info, "PASS", style.green("PASS")),
+        Status::Warn => (LogLevel::Warn, "WARN", style.yellow("WARN")),
+        Status::Error => (LogLevel::Error, "ERROR STALE", style.red("ERROR STALE")),
+        _ => (LogLevel::Error, "ERROR", style.red("ERROR")),
+    };
+    (level, format!("{word} freshness of {}", node.display_name), outcome)
 }
 
 /// `9 models, 1 seed, 57 data tests`.

@@ -12,25 +12,51 @@ use crate::cli::Exit;
 use crate::cli::args::SelectionFlags;
 use crate::cli::session::{Opened, Session};
 
-/// 1 where a node failed; a warning counts under `--warn-error`.
+/// The exit code of a process ended by ctrl-C, as shells have it.
+const INTERRUPTED: i32 = 130;
+
+/// 1 where a node failed or the run was interrupted; a warning counts under `--warn-error`.
 pub fn exit_of(outcome: &RunOutcome, session: &Session) -> Exit {
     let warned = |status| session.settings.warn_error && status == headwater::result::Status::Warn;
     let failed = outcome.results.iter().any(|result| result.is_failure() || warned(result.status));
-    if failed { Exit::Failure } else { Exit::Success }
+    if failed || outcome.interrupted { Exit::Failure } else { Exit::Success }
 }
 
-/// What the executor needs from the command line; ctrl-C cancels it.
+/// What the executor needs from the command line; ctrl-C or SIGTERM cancels it, a second one ends the process at once.
 pub fn runner(session: &Session, opened: &Opened) -> Runner {
     let cancel = CancellationToken::new();
     let trigger = cancel.clone();
     let events = opened.events.clone();
     tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            tell_interrupted(events.as_ref());
-            trigger.cancel();
-        }
+        asked_to_stop().await;
+        tell_interrupted(events.as_ref());
+        trigger.cancel();
+        asked_to_stop().await;
+        std::process::exit(INTERRUPTED);
     });
     Runner { settings: opened.settings.clone(), events: opened.events.clone(), cancel, world: session.world.clone() }
+}
+
+/// Waits for ctrl-C or, where there is one, SIGTERM: what schedulers and containers send.
+async fn asked_to_stop() {
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<Option<()>>();
+    tokio::select! {
+        () = interrupt => {}
+        _ = terminate => {}
+    }
 }
 
 fn tell_interrupted(events: &dyn EventSink) {

@@ -1,26 +1,51 @@
 //! `source freshness`: how old the newest row of a source is, against `warn_after` and `error_after`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use serde_json::{Map, Value as Json};
 
-use super::RunRequest;
 use super::clock::Clock;
 use super::external;
+use super::hook;
 use super::message::{Failure, Sent};
 use super::session::Session;
+use super::{RunOutcome, RunRequest};
 use crate::artifact::FreshnessResult;
 use crate::event::{Event, NodeInfo};
 use crate::manifest::{JsonMap, Source};
 use crate::name::ResourceType;
 use crate::result::{NodeResult, Status};
 
-/// Checks the plan's sources that declare `freshness`, `threads` at a time; results in the plan's order.
-pub async fn source_freshness(run: RunRequest) -> Vec<FreshnessResult> {
+/// How fresh sources are.
+#[derive(Clone, Debug, Default)]
+pub struct FreshnessOutcome {
+    /// One a source, in the plan's order.
+    pub sources: Vec<FreshnessResult>,
+    /// The same as a run's results, those of the project's hooks among them.
+    pub run: RunOutcome,
+}
+
+/// Checks the plan's sources that declare `freshness`, `threads` at a time, between the project's hooks.
+pub async fn source_freshness(run: RunRequest) -> FreshnessOutcome {
+    let started = Instant::now();
     let session = Arc::new(Session::new(run));
-    let unstaged = external::stage(&session).await;
+    session.announce();
+    let with_hooks = session.run.project.flags.get("source_freshness_run_project_hooks").and_then(Json::as_bool) != Some(false);
+    let mut results = if with_hooks { hook::on_run_start(&session).await } else { Vec::new() };
+    let sources = check_all(&session).await;
+    results.extend(sources.iter().map(node_result));
+    if with_hooks && !session.run.cancel.is_cancelled() {
+        let ended = hook::on_run_end(&session, &results).await;
+        results.extend(ended);
+    }
+    FreshnessOutcome { sources, run: super::finish(&session, results, started) }
+}
+
+async fn check_all(session: &Arc<Session>) -> Vec<FreshnessResult> {
+    let unstaged = external::stage(session).await;
     let steps = session.run.plan.steps.iter();
     let sources: Vec<Source> = steps.filter_map(|step| session.run.manifest.sources.get(&step.unique_id)).cloned().collect();
     let sources: Vec<Source> =
@@ -113,7 +138,7 @@ fn node_result(result: &FreshnessResult) -> NodeResult {
         thread_id: result.thread_id.clone(),
         execution_time: result.execution_time,
         adapter_response: result.adapter_response.clone(),
-        message: result.error.clone(),
+        message: result.error.clone().or_else(|| newest_row(result)),
         failures: None,
         unique_id: result.unique_id.clone(),
         compiled: None,
@@ -121,6 +146,21 @@ fn node_result(result: &FreshnessResult) -> NodeResult {
         relation_name: None,
         batch_results: None,
     }
+}
+
+/// What a person wants to know of a stale source.
+fn newest_row(result: &FreshnessResult) -> Option<String> {
+    let newest = result.max_loaded_at?;
+    if newest == year_one() {
+        return Some("there is no row".to_string());
+    }
+    let age = result.snapshotted_at - newest;
+    let age = match (age.num_days(), age.num_hours(), age.num_minutes()) {
+        (days @ 2.., ..) => format!("{days} days"),
+        (_, hours @ 2.., _) => format!("{hours} hours"),
+        (_, _, minutes) => format!("{minutes} minutes"),
+    };
+    Some(format!("the newest row is {age} old: {}", newest.format("%Y-%m-%d %H:%M:%S UTC")))
 }
 
 fn year_one() -> DateTime<Utc> {

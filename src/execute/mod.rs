@@ -36,7 +36,7 @@ use crate::project::Project;
 use crate::result::NodeResult;
 use crate::world::World;
 
-pub use freshness::source_freshness;
+pub use freshness::{FreshnessOutcome, source_freshness};
 pub use operation::run_operation;
 pub use show::{ShowSubject, Shown, compile_text, show};
 pub use test_outcome::{Counted, Verdict, judge};
@@ -100,6 +100,8 @@ pub struct RunOutcome {
     pub compiled: IndexMap<UniqueId, Compiled>,
     /// Seconds.
     pub elapsed: f64,
+    /// Ended by the user before all was done.
+    pub interrupted: bool,
 }
 
 /// Runs the plan. Must be called within a Tokio runtime; its blocking threads render the Jinja.
@@ -139,6 +141,7 @@ pub async fn compile_only(run: RunRequest) -> RunOutcome {
 fn finish(session: &Session, results: Vec<NodeResult>, started: Instant) -> RunOutcome {
     let elapsed = started.elapsed().as_secs_f64();
     let summary = Summary::of(&results);
-    session.run.events.emit(Event::RunFinished { elapsed, summary, results: results.clone() });
-    RunOutcome { results, compiled: session.compiled_nodes(), elapsed }
+    let interrupted = session.run.cancel.is_cancelled();
+    session.run.events.emit(Event::RunFinished { elapsed, summary, results: results.clone(), interrupted });
+    RunOutcome { results, compiled: session.compiled_nodes(), elapsed, interrupted }
 }

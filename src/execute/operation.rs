@@ -44,7 +44,8 @@ pub async fn run_operation(run: RunRequest, name: &str, args: &JsonMap) -> RunOu
         relation_name: None,
         batch_results: None,
     };
-    RunOutcome { results: vec![result], compiled: session.compiled_nodes(), elapsed }
+    let interrupted = session.run.cancel.is_cancelled();
+    RunOutcome { results: vec![result], compiled: session.compiled_nodes(), elapsed, interrupted }
 }
 
 async fn call(session: &Arc<Session>, package: Option<String>, name: String, args: JsonMap) -> Result<(), Failure> {

@@ -12,6 +12,7 @@ mod parse;
 mod run;
 mod run_operation;
 mod show;
+mod source;
 
 use crate::cli::args::Command;
 use crate::cli::session::Session;
@@ -32,6 +33,7 @@ pub fn dispatch(command: Command, session: &Session) -> Exit {
         Command::Seed(flags) => run::run(Verb::Seed, &flags, session),
         Command::Show(args) => show::run(&args, session),
         Command::RunOperation(args) => run_operation::run(&args, session),
+        Command::Source(command) => source::run(&command, session),
         Command::Docs(command) => docs::run(&command, session),
         Command::Clean(args) => clean::run(&args, session),
         Command::Gen(command) => generate::run(&command, session),
@@ -46,5 +48,8 @@ pub fn dispatch(command: Command, session: &Session) -> Exit {
 /// Runs asynchronous work to its end on a runtime of its own.
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, std::io::Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(8 << 20).build()?;
-    Ok(runtime.block_on(work))
+    let done = runtime.block_on(work);
+    // An interrupted run may leave threads that parse a large file: nobody waits for them.
+    runtime.shutdown_background();
+    Ok(done)
 }

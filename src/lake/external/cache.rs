@@ -26,7 +26,7 @@ use crate::lake::table::Lake;
 use crate::lake::{LakeError, LakeResult, TableName, write_streams};
 
 /// Bumped when the same definition and file would give other rows.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 /// Cache files that no manifest names are kept so long, for readers that still scan them.
 const GRACE: Duration = Duration::from_secs(3600);
 

@@ -74,7 +74,7 @@ impl<'a> FileReading<'a> {
             }
             let line = bytes.position().map_or(0, csv::Position::line);
             let row = match csv::StringRecord::from_byte_record(std::mem::take(&mut bytes)) {
-                Ok(row) => row,
+                Ok(row) => unescaped(row, format),
                 Err(error) => {
                     bytes = error.into_byte_record();
                     let text = String::from_utf8_lossy(bytes.as_slice()).into_owned();
@@ -218,6 +218,43 @@ fn delimited_reader<R: Read>(format: &Delimited, content: R) -> csv::Reader<R> {
         .has_headers(false)
         .buffer_capacity(1 << 16)
         .from_reader(content)
+}
+
+/// Hive's escapes in rows without quotes: an escaped separator belongs to its field, and `\N` stays as it is. (Within quotes
+/// the reader has resolved them.)
+fn unescaped(row: csv::StringRecord, format: &Delimited) -> csv::StringRecord {
+    let Some(escape) = format.escape.map(char::from).filter(|_| format.quote.is_none()) else { return row };
+    if !row.as_slice().contains(escape) {
+        return row;
+    }
+    let mut fields = csv::StringRecord::new();
+    let mut field = String::new();
+    let last = row.len().saturating_sub(1);
+    for (index, text) in row.iter().enumerate() {
+        field.push_str(text);
+        let escapes = text.chars().rev().take_while(|c| *c == escape).count();
+        if escapes % 2 == 1 && index < last {
+            field.push(char::from(format.separator));
+            continue;
+        }
+        if is_null(&field, format) {
+            fields.push_field(&field);
+        } else {
+            fields.push_field(&without_escapes(&field, escape));
+        }
+        field.clear();
+    }
+    fields
+}
+
+/// Each escape character gone, and what stands after it kept.
+fn without_escapes(text: &str, escape: char) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        plain.push(if character == escape { characters.next().unwrap_or(escape) } else { character });
+    }
+    plain
 }
 
 fn is_null(text: &str, format: &Delimited) -> bool {

@@ -220,7 +220,7 @@ fn freshness_is_judged_by_age() {
         shop.manifest.sources.insert(source.unique_id.clone(), source);
         let mut request = shop.request();
         request.plan.steps = vec![step];
-        let results = block_on(source_freshness(request));
+        let results = block_on(source_freshness(request)).sources;
         assert_eq!((results.len(), results[0].status), (1, expected));
         assert_eq!(results[0].criteria, criteria);
         assert_eq!(shop.adapter.log()[1], "loaded select max(at) as max_loaded_at\nfrom \"db\".\"raw\".\"s\"\nwhere x > 1");

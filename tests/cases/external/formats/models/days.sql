@@ -1,0 +1,1 @@
+select day, id from {{ source('raw', 'parquet') }} where day = 2

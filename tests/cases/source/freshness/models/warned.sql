@@ -1,0 +1,2 @@
+{{ config(materialized='table') }}
+select cast(now() as timestamp) - interval '2 days' as loaded
