@@ -4,19 +4,28 @@ mod clean;
 mod compile;
 mod debug;
 mod demo;
+mod deps;
 mod docs;
 mod generate;
 mod init;
 mod ls;
 mod parse;
+mod retry;
 mod run;
 mod run_operation;
 mod show;
+
+use std::time::Duration;
+
+use headwater::diagnostic::Diagnostic;
 
 use crate::cli::args::Command;
 use crate::cli::session::Session;
 use crate::cli::{Exit, reference};
 use headwater::plan::Verb;
+
+/// How long a busy thread may hold the end of the process.
+const BUSY_THREADS_GRACE: Duration = Duration::from_millis(200);
 
 /// Runs one command to its exit.
 pub fn run(command: Command, session: &Session) -> Exit {
@@ -33,6 +42,10 @@ pub fn run(command: Command, session: &Session) -> Exit {
         Command::Show(args) => show::run(&args, session),
         Command::RunOperation(args) => run_operation::run(&args, session),
         Command::Docs(command) => docs::run(&command, session),
+        Command::Deps(_) => deps::run(session),
+        Command::Retry(args) => retry::run(&args, session),
+        Command::Snapshot(_) => not_yet(session, "snapshot", "snapshots are read and listed, and nothing builds them yet"),
+        Command::Clone(_) => not_yet(session, "clone", "build the tables into the other schema instead: --target"),
         Command::Clean(args) => clean::run(&args, session),
         Command::Gen(command) => generate::run(&command, session),
         Command::Demo(args) => demo::run(&args, session),
@@ -43,8 +56,17 @@ pub fn run(command: Command, session: &Session) -> Exit {
     }
 }
 
-/// Runs asynchronous work to its end on a runtime of its own.
+/// A command of dbt's that is not built.
+fn not_yet(session: &Session, name: &str, help: &str) -> Exit {
+    let error = Diagnostic::error("not-supported-yet", format!("`headwater {name}` is not built yet")).help(help);
+    session.complain(&session.folder(), error)
+}
+
+/// Runs asynchronous work to its end on a runtime of its own. Threads that are still busy then (a template that loops, after
+/// Ctrl-C) do not hold the process.
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, std::io::Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(8 << 20).build()?;
-    Ok(runtime.block_on(work))
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_timeout(BUSY_THREADS_GRACE);
+    Ok(outcome)
 }
