@@ -163,8 +163,8 @@ fn written(path: &Path, result: std::io::Result<()>) -> Outcome<()> {
 /// What `docs generate` is asked for.
 #[derive(Clone, Debug)]
 pub struct DocsRequest {
-    /// Compile first, so that the site shows compiled code.
-    pub compile: bool,
+    /// The nodes to compile first, so that the site shows their compiled code.
+    pub compile: Option<IndexSet<UniqueId>>,
     /// Ask the warehouse for columns and sizes.
     pub catalog: bool,
     /// The site's folder.
@@ -173,10 +173,10 @@ pub struct DocsRequest {
 
 /// Compiles, writes `manifest.json` and `catalog.json`, and makes the site of both. Returns its number of pages.
 pub async fn docs(loaded: &mut Loaded, request: &DocsRequest, invocation: &Invocation, runner: Runner) -> Outcome<usize> {
-    let plan = plan::plan(&loaded.manifest, &loaded.dag, Verb::Compile, &everything(&loaded.manifest));
+    let plan = plan::plan(&loaded.manifest, &loaded.dag, Verb::Compile, request.compile.as_ref().unwrap_or(&IndexSet::new()));
     let run = runner.request(loaded, plan).await?;
     let adapter = run.adapter.clone();
-    if request.compile {
+    if request.compile.is_some() {
         let outcome = execute::compile_only(run).await;
         if let Some(failed) = outcome.results.iter().find(|result| result.is_failure()) {
             let message = failed.message.clone().unwrap_or_default();
@@ -205,10 +205,6 @@ fn site(loaded: &Loaded, entries: &[CatalogEntry], request: &DocsRequest, invoca
     let pages = docs::generate(&input, &request.site).map_err(failed)?;
     docs::lead_on(&loaded.project.target_path.join("index.html"), "site/index.html").map_err(failed)?;
     Ok(pages)
-}
-
-fn everything(manifest: &Manifest) -> IndexSet<UniqueId> {
-    manifest.nodes.keys().cloned().collect()
 }
 
 /// Every relation the project builds or reads.

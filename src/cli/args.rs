@@ -11,6 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub struct Cli {
     #[command(flatten)]
     pub global: GlobalArgs,
+    /// dbt takes the small letter too.
+    #[arg(short = 'v', hide = true, action = clap::ArgAction::Version)]
+    pub small_version: Option<bool>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -71,16 +74,60 @@ pub struct GlobalArgs {
     #[arg(long, global = true, hide = true)]
     pub no_fail_fast: bool,
     /// Treat warnings as errors [env: DBT_WARN_ERROR]
-    #[arg(long, global = true)]
+    #[arg(long, global = true, overrides_with = "no_warn_error")]
     pub warn_error: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_warn_error: bool,
     /// Write manifest.json and run_results.json [default: on] [env: DBT_WRITE_JSON]
     #[arg(long, global = true, overrides_with = "no_write_json")]
     pub write_json: bool,
     /// Write no artifacts
     #[arg(long, global = true)]
     pub no_write_json: bool,
+    /// Which warnings become errors: '{error: all}', '{error: [selection-empty]}', '{silence: [unknown-property]}' [env:
+    /// DBT_WARN_ERROR_OPTIONS]
+    #[arg(long, global = true, value_name = "YAML")]
+    pub warn_error_options: Option<String>,
+    /// Width to which a node's line is filled with dots [default: 80] [env: DBT_PRINTER_WIDTH]
+    #[arg(long, global = true, value_name = "N")]
+    pub printer_width: Option<usize>,
+    /// Drop the output of print() [env: DBT_PRINT]
+    #[arg(long, global = true)]
+    pub no_print: bool,
+    #[arg(long, global = true, hide = true, overrides_with = "no_print")]
+    pub print: bool,
+    /// Form of the log file [default: text] [env: DBT_LOG_FORMAT_FILE]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    pub log_format_file: Option<LogFormat>,
+    /// Least severity written to the log file; `none` writes no file [default: debug] [env: DBT_LOG_LEVEL_FILE]
+    #[arg(long, global = true, value_enum, value_name = "LEVEL")]
+    pub log_level_file: Option<LogLevel>,
+    #[command(flatten)]
+    pub refused: RefusedArgs,
     #[command(flatten)]
     pub accepted: AcceptedArgs,
+}
+
+/// Flags of dbt's that would change what is done, and that headwater does not carry out yet: it says so instead of doing
+/// something else.
+#[derive(Args, Debug, Clone, Default)]
+pub struct RefusedArgs {
+    #[arg(long, global = true, hide = true, value_name = "NAME")]
+    pub selector: Option<String>,
+    #[arg(long, global = true, hide = true, overrides_with = "no_defer")]
+    pub defer: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_defer: bool,
+    #[arg(long, global = true, hide = true, overrides_with = "no_favor_state")]
+    pub favor_state: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_favor_state: bool,
+    #[arg(long, global = true, hide = true, value_name = "WINDOW")]
+    pub sample: Option<String>,
+    #[arg(long, global = true, hide = true, value_name = "TIME")]
+    pub event_time_start: Option<String>,
+    #[arg(long, global = true, hide = true, value_name = "TIME")]
+    pub event_time_end: Option<String>,
 }
 
 /// Flags of dbt's that headwater takes so that scripts keep working, and that change nothing here.
@@ -109,19 +156,48 @@ pub struct AcceptedArgs {
     #[arg(long, global = true, hide = true)]
     pub cache_selected_only: bool,
     #[arg(long, global = true, hide = true)]
-    pub print: bool,
-    #[arg(long, global = true, hide = true)]
-    pub no_print: bool,
+    pub no_cache_selected_only: bool,
     #[arg(long, global = true, hide = true)]
     pub use_colors_file: bool,
     #[arg(long, global = true, hide = true)]
     pub no_use_colors_file: bool,
+    #[arg(long, global = true, hide = true)]
+    pub log_cache_events: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_log_cache_events: bool,
+    #[arg(long, global = true, hide = true)]
+    pub hints_enabled: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_hints_enabled: bool,
+    #[arg(long, global = true, hide = true)]
+    pub show_all_deprecations: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_show_all_deprecations: bool,
+    #[arg(long, global = true, hide = true)]
+    pub use_experimental_parser: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_use_experimental_parser: bool,
+    #[arg(long, global = true, hide = true)]
+    pub use_v2_parser: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_use_v2_parser: bool,
+    #[arg(long, global = true, hide = true)]
+    pub snowflake_projects_otel: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_snowflake_projects_otel: bool,
+    #[arg(long, global = true, hide = true)]
+    pub upload_to_artifacts_ingest_api: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_upload_to_artifacts_ingest_api: bool,
+    #[arg(short, long, global = true, hide = true, value_name = "FILE")]
+    pub record_timing_info: Option<PathBuf>,
     #[arg(long, global = true, hide = true, value_name = "N")]
-    pub printer_width: Option<usize>,
-    #[arg(long, global = true, hide = true, value_name = "FORMAT")]
-    pub log_format_file: Option<String>,
-    #[arg(long, global = true, hide = true, value_name = "LEVEL")]
-    pub log_level_file: Option<String>,
+    pub maximum_seed_size_mib: Option<u64>,
+    /// Where `state:` would compare with; nothing reads it yet.
+    #[arg(long, global = true, hide = true, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    #[arg(long, global = true, hide = true, value_name = "DIR")]
+    pub defer_state: Option<PathBuf>,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,11 +217,23 @@ pub enum LogLevel {
     None,
 }
 
+impl LogLevel {
+    /// As log lines name it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info | Self::None => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// What to work on.
 #[derive(Args, Debug, Clone, Default)]
 pub struct SelectionFlags {
     /// Nodes to include: names, paths, tag:…, +graph+ operators; a space is "or", a comma "and"
-    #[arg(short, long, visible_alias = "models", visible_short_alias = 'm', num_args = 1.., value_name = "SELECTOR")]
+    #[arg(short, long, visible_alias = "models", alias = "model", visible_short_alias = 'm', num_args = 1.., value_name = "SELECTOR")]
     pub select: Vec<String>,
     /// Nodes to leave out
     #[arg(long, num_args = 1.., value_name = "SELECTOR")]
@@ -189,14 +277,19 @@ pub struct RunFlags {
     #[arg(short, long)]
     pub full_refresh: bool,
     /// Read no rows from refs and sources: checks that the project's SQL runs [env: DBT_EMPTY]
-    #[arg(long)]
+    #[arg(long, overrides_with = "no_empty")]
     pub empty: bool,
+    #[arg(long, hide = true)]
+    pub no_empty: bool,
     /// Keep the rows that fail tests in tables [env: DBT_STORE_FAILURES]
     #[arg(long)]
     pub store_failures: bool,
     /// Print the head of each seed (accepted; prints nothing)
     #[arg(long, hide = true)]
     pub show: bool,
+    /// For the commands that compile only.
+    #[arg(skip)]
+    pub no_introspect: bool,
 }
 
 #[derive(Subcommand, Debug, Clone)]
@@ -230,6 +323,14 @@ pub enum Command {
     /// Generate or serve the documentation site
     #[command(subcommand)]
     Docs(DocsCommand),
+    /// Check that the packages of packages.yml are there
+    Deps(DepsArgs),
+    /// Run again what failed or was skipped in the last run, test, build or seed
+    Retry(RetryArgs),
+    #[command(hide = true)]
+    Snapshot(NotYetArgs),
+    #[command(hide = true)]
+    Clone(NotYetArgs),
     /// Remove what builds leave behind (clean-targets of dbt_project.yml)
     Clean(CleanArgs),
     /// Make sample data
@@ -243,12 +344,38 @@ pub enum Command {
 }
 
 #[derive(Args, Debug, Clone)]
+pub struct DepsArgs {
+    /// Accepted: nothing is fetched, so nothing is upgraded
+    #[arg(long, hide = true)]
+    pub upgrade: bool,
+    /// Accepted: there is no lock file
+    #[arg(long, hide = true)]
+    pub lock: bool,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct RetryArgs {
+    /// Build incremental models and seeds anew from all their rows
+    #[arg(short, long)]
+    pub full_refresh: bool,
+}
+
+/// A command of dbt's that is not built: whatever follows it is taken, so that the answer is about the command.
+#[derive(Args, Debug, Clone)]
+pub struct NotYetArgs {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub rest: Vec<String>,
+}
+
+#[derive(Args, Debug, Clone)]
 pub struct InitArgs {
     /// Name of the project: lower-case letters, digits and underscores
     pub project_name: Option<String>,
     /// Accepted as dbt takes it: no profile is needed for the embedded engine
-    #[arg(long)]
+    #[arg(short, long)]
     pub skip_profile_setup: bool,
+    #[arg(long, hide = true)]
+    pub skip_debug: bool,
 }
 
 #[derive(Args, Debug, Clone)]
@@ -295,6 +422,16 @@ impl LsOutput {
     }
 }
 
+/// Whether templates may ask the database while they are compiled.
+#[derive(Args, Debug, Clone, Copy, Default)]
+pub struct Introspection {
+    /// Compile without asking the database: run_query() and the like answer nothing [env: DBT_INTROSPECT]
+    #[arg(long)]
+    pub no_introspect: bool,
+    #[arg(long, hide = true, overrides_with = "no_introspect")]
+    pub introspect: bool,
+}
+
 #[derive(Args, Debug, Clone)]
 pub struct CompileArgs {
     #[command(flatten)]
@@ -305,6 +442,13 @@ pub struct CompileArgs {
     /// Treat incremental models as on their first run
     #[arg(short, long)]
     pub full_refresh: bool,
+    /// Read no rows from refs and sources
+    #[arg(long, overrides_with = "no_empty")]
+    pub empty: bool,
+    #[arg(long, hide = true)]
+    pub no_empty: bool,
+    #[command(flatten)]
+    pub introspection: Introspection,
     /// Form of the printed SQL
     #[arg(long, value_enum, default_value = "text")]
     pub output: ShowOutput,
@@ -317,6 +461,11 @@ pub struct ShowArgs {
     /// A query (Jinja SQL) instead of nodes
     #[arg(long, value_name = "SQL")]
     pub inline: Option<String>,
+    /// Treat incremental models as on their first run
+    #[arg(short, long)]
+    pub full_refresh: bool,
+    #[command(flatten)]
+    pub introspection: Introspection,
     /// At most so many rows; -1 for all
     #[arg(long, default_value_t = 5, allow_hyphen_values = true, value_name = "N")]
     pub limit: i64,
@@ -334,7 +483,10 @@ pub enum ShowOutput {
 #[derive(Args, Debug, Clone)]
 pub struct RunOperationArgs {
     /// The macro, with its package where needed: `package.macro`
-    pub macro_name: String,
+    #[arg(required_unless_present = "sql")]
+    pub macro_name: Option<String>,
+    #[arg(long, hide = true, value_name = "SQL")]
+    pub sql: Option<String>,
     /// Its arguments as a YAML mapping
     #[arg(long, default_value = "{}", value_name = "YAML")]
     pub args: String,
@@ -364,13 +516,15 @@ pub enum DocsCommand {
     Serve(DocsServeArgs),
 }
 
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Debug, Clone, Default)]
 pub struct DocsGenerateArgs {
     #[command(flatten)]
     pub selection: SelectionFlags,
     /// Compile nothing: the site shows source code only
     #[arg(long)]
     pub no_compile: bool,
+    #[arg(long, hide = true, overrides_with = "no_compile")]
+    pub compile: bool,
     /// Leave the warehouse's catalog empty
     #[arg(long)]
     pub empty_catalog: bool,

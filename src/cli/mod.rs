@@ -3,6 +3,8 @@
 mod args;
 mod command;
 mod json_printer;
+mod line;
+mod output;
 mod printer;
 mod reference;
 mod render;
@@ -10,6 +12,7 @@ mod request;
 mod session;
 mod settings;
 mod style;
+mod warning;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
-//! The console: events as lines of text with a progress bar on a terminal, in dbt's words.
+//! Events as lines of text in dbt's words: on the console, with a progress bar where it is a terminal, or in the log file.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -9,55 +9,51 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::args::LogLevel;
+use crate::cli::line::{self, Manner};
+use crate::cli::output::Output;
 use crate::cli::render;
-use crate::cli::style::Style;
 use headwater::event::{Event, EventSink, NodeInfo, Summary};
 use headwater::name::ResourceType;
 use headwater::result::{NodeResult, Status};
 
-/// Width to which a node's line is filled with dots, as dbt does.
-const LINE_WIDTH: usize = 80;
-
 /// Prints events as text.
 pub struct TextPrinter {
-    level: LogLevel,
-    style: Style,
-    root: PathBuf,
-    target_name: String,
-    state: Mutex<State>,
+    pub level: LogLevel,
+    pub manner: Manner,
+    /// Where the places of diagnostics are read from.
+    pub root: PathBuf,
+    pub target_name: String,
+    pub output: Output,
+    pub state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct State {
+pub struct State {
     bar: Option<ProgressBar>,
     running: BTreeMap<usize, String>,
-    /// Files of the nodes seen, for the list of failures at the end.
+    /// The nodes seen, for the list of failures at the end.
     nodes: BTreeMap<String, NodeInfo>,
 }
 
 impl TextPrinter {
-    /// `root` is where the places of diagnostics are read from.
-    pub fn new(level: LogLevel, style: Style, root: PathBuf, target_name: String) -> Self {
-        Self { level, style, root, target_name, state: Mutex::new(State::default()) }
-    }
-
     fn line(&self, level: LogLevel, text: &str) {
-        if level >= self.level {
-            let now = chrono::Local::now().format("%H:%M:%S");
-            self.print(&format!("{}  {text}", self.style.dim(&now.to_string())));
+        if level < self.level {
+            return;
+        }
+        let now = chrono::Local::now();
+        if self.output.is_console() {
+            self.print(&format!("{}  {text}", self.manner.style.dim(&now.format("%H:%M:%S").to_string())));
+        } else {
+            self.print(&format!("{} [{}] {text}", now.format("%H:%M:%S%.6f"), level.word()));
         }
     }
 
     /// A line as it is, above the progress bar where there is one.
     fn print(&self, text: &str) {
         let state = self.lock();
-        let print = || {
-            // A closed pipe ends the output, not the run.
-            let _ = writeln!(std::io::stdout().lock(), "{text}");
-        };
         match &state.bar {
-            Some(bar) => bar.suspend(print),
-            None => print(),
+            Some(bar) => bar.suspend(|| self.output.line(text)),
+            None => self.output.line(text),
         }
     }
 
@@ -65,19 +61,17 @@ impl TextPrinter {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn started(&self, counts: &[(ResourceType, usize)], threads: usize) {
-        self.line(LogLevel::Info, &format!("Found {}", counted(counts)));
+    fn run_started(&self, counts: &[(ResourceType, usize)], threads: usize) {
+        self.line(LogLevel::Info, &format!("Found {}", line::counted(counts)));
         self.line(LogLevel::Info, "");
         self.line(LogLevel::Info, &format!("Concurrency: {threads} threads (target='{}')", self.target_name));
         self.line(LogLevel::Info, "");
     }
 
     fn node_started(&self, index: usize, total: usize, node: &NodeInfo) {
-        let text = format!("{index} of {total} START {}", describe(node));
-        self.line(LogLevel::Debug, &format!("{} [RUN]", dotted(&text)));
-        let wants_bar = self.level <= LogLevel::Info && std::io::stdout().is_terminal();
+        self.line(LogLevel::Debug, &line::started(index, total, node, self.manner));
+        let wants_bar = self.output.is_console() && self.level <= LogLevel::Info && std::io::stdout().is_terminal();
         let mut state = self.lock();
-        state.nodes.insert(node.unique_id.to_string(), node.clone());
         state.running.insert(index, node.name.clone());
         if wants_bar && state.bar.is_none() {
             state.bar = Some(progress_bar(total as u64));
@@ -95,45 +89,29 @@ impl TextPrinter {
             }
             show_running(&state);
         }
-        let (level, text, outcome) = outcome(node, result, self.style);
-        let head = dotted(&format!("{index} of {total} {text}"));
-        let time = format!(" in {:.2}s", result.execution_time);
-        let time = if result.status == Status::Skipped { "" } else { &time };
-        self.line(level, &format!("{head} [{outcome}{time}]"));
+        let (level, text) = line::finished(index, total, node, result, self.manner);
+        self.line(level, &text);
     }
 
-    fn finished(&self, elapsed: f64, summary: &Summary, results: &[NodeResult], interrupted: bool) {
+    fn run_finished(&self, elapsed: f64, summary: &Summary, results: &[NodeResult], interrupted: bool) {
         if let Some(bar) = self.lock().bar.take() {
             bar.finish_and_clear();
         }
+        let seen = |result: &NodeResult| self.lock().nodes.get(result.unique_id.as_str()).cloned();
+        let nodes: Vec<NodeInfo> = results.iter().filter_map(seen).collect();
         let bad = summary.error > 0 || interrupted;
-        let level = if bad { LogLevel::Error } else { LogLevel::Info };
-        self.line(LogLevel::Info, "");
-        self.line(LogLevel::Info, &format!("Finished running {} nodes in {elapsed:.2} seconds", summary.total));
-        self.line(LogLevel::Info, "");
-        let verdict = if interrupted { self.style.red("Interrupted before all was done") } else { self.verdict(summary) };
-        self.line(level, &verdict);
+        // Compiling ends without a word where all is well.
+        let level = if self.manner.compiling { LogLevel::Debug } else { LogLevel::Info };
+        let blank = if bad { LogLevel::Info } else { level };
+        self.line(level, "");
+        self.line(level, &line::elapsed(nodes.iter(), elapsed));
+        self.line(blank, "");
+        self.line(if bad { LogLevel::Error } else { level }, &line::verdict(summary, interrupted, self.manner.style));
         for result in results.iter().filter(|r| r.is_failure() || r.status == Status::Warn) {
             self.failure(result);
         }
-        self.line(LogLevel::Info, "");
-        let counts = format!(
-            "Done. PASS={} WARN={} ERROR={} SKIP={} NO-OP={} TOTAL={}",
-            summary.pass, summary.warn, summary.error, summary.skip, summary.no_op, summary.total
-        );
-        self.line(LogLevel::Info, &counts);
-    }
-
-    fn verdict(&self, summary: &Summary) -> String {
-        if summary.error == 0 && summary.warn == 0 {
-            return self.style.green("Completed successfully");
-        }
-        let text = format!(
-            "Completed with {}, 0 partial successes, and {}:",
-            plural(summary.error, "error"),
-            plural(summary.warn, "warning")
-        );
-        if summary.error > 0 { self.style.red(&text) } else { self.style.yellow(&text) }
+        self.line(blank, "");
+        self.line(blank, &line::done(summary));
     }
 
     fn failure(&self, result: &NodeResult) {
@@ -142,10 +120,11 @@ impl TextPrinter {
             Some(node) => (node.resource_type.as_str(), node.name.as_str(), node.original_file_path.as_str()),
             None => ("node", result.unique_id.as_str(), ""),
         };
+        let style = self.manner.style;
         let (word, level) = match result.status {
-            Status::Warn => (self.style.yellow("Warning"), LogLevel::Warn),
-            Status::Fail => (self.style.red("Failure"), LogLevel::Error),
-            _ => (self.style.red("Error"), LogLevel::Error),
+            Status::Warn => (style.yellow("Warning"), LogLevel::Warn),
+            Status::Fail => (style.red("Failure"), LogLevel::Error),
+            _ => (style.red("Error"), LogLevel::Error),
         };
         self.line(level, "");
         self.line(level, &format!("{word} in {kind} {name} ({path})"));
@@ -160,17 +139,18 @@ impl EventSink for TextPrinter {
         match event {
             Event::Diagnostic(diagnostic) => {
                 let level = if diagnostic.is_error() { LogLevel::Error } else { LogLevel::Warn };
-                self.line(level, &render::diagnostic(&diagnostic, &self.root, self.style));
+                self.line(level, &render::diagnostic(&diagnostic, &self.root, self.manner.style));
             }
             Event::Message { text, info } => {
                 self.line(if info { LogLevel::Info } else { LogLevel::Debug }, &text);
             }
-            Event::Print { text } => self.print(&text),
-            Event::RunStarted { counts, threads } => self.started(&counts, threads),
+            Event::Print { text } if self.output.is_console() => self.print(&text),
+            Event::Print { text } => self.line(LogLevel::Info, &text),
+            Event::RunStarted { counts, threads } => self.run_started(&counts, threads),
             Event::NodeStarted { index, total, node } => self.node_started(index, total, &node),
             Event::NodeFinished { index, total, node, result } => self.node_finished(index, total, &node, &result),
             Event::RunFinished { elapsed, summary, results, interrupted } => {
-                self.finished(elapsed, &summary, &results, interrupted);
+                self.run_finished(elapsed, &summary, &results, interrupted);
             }
         }
     }
@@ -189,90 +169,4 @@ fn show_running(state: &State) {
     if let Some(bar) = &state.bar {
         bar.set_message(state.running.values().cloned().collect::<Vec<_>>().join(", "));
     }
-}
-
-fn dotted(text: &str) -> String {
-    let dots = LINE_WIDTH.saturating_sub(text.chars().count() + 1).max(3);
-    format!("{text} {}", ".".repeat(dots))
-}
-
-/// `view model main.stg_orders`, `test not_null_x`, `seed file main.raw`.
-fn describe(node: &NodeInfo) -> String {
-    match node.resource_type {
-        ResourceType::Model => format!("sql {} model {}", node.materialized, node.display_name),
-        ResourceType::Seed => format!("seed file {}", node.display_name),
-        ResourceType::Operation => format!("hook: {}", node.display_name),
-        kind => format!("{kind} {}", node.display_name),
-    }
-}
-
-/// The level, the words before the dots and the words in brackets of a finished node's line.
-fn outcome(node: &NodeInfo, result: &NodeResult, style: Style) -> (LogLevel, String, String) {
-    if node.resource_type == ResourceType::Source {
-        return freshness(node, result, style);
-    }
-    let what = describe(node);
-    let message = result.message.clone().unwrap_or_default();
-    let failures = result.failures.unwrap_or_default();
-    match result.status {
-        Status::Success => {
-            let verb = match node.resource_type {
-                ResourceType::Seed => "OK loaded",
-                ResourceType::Snapshot => "OK snapshotted",
-                ResourceType::Operation => "OK",
-                _ => "OK created",
-            };
-            let message = if message.is_empty() { "OK".to_string() } else { message };
-            (LogLevel::Info, format!("{verb} {what}"), style.green(&message))
-        }
-        Status::Pass => (LogLevel::Info, format!("PASS {}", node.display_name), style.green("PASS")),
-        Status::NoOp => (LogLevel::Info, format!("NO-OP {what}"), "NO-OP".to_string()),
-        Status::Warn => {
-            (LogLevel::Warn, format!("WARN {failures} {}", node.display_name), style.yellow(&format!("WARN {failures}")))
-        }
-        Status::Fail => {
-            (LogLevel::Error, format!("FAIL {failures} {}", node.display_name), style.red(&format!("FAIL {failures}")))
-        }
-        Status::Skipped => {
-            let kind = if node.resource_type == ResourceType::Test { "test" } else { "relation" };
-            (LogLevel::Info, format!("SKIP {kind} {}", node.display_name), style.yellow("SKIP"))
-        }
-        Status::Error | Status::RuntimeError | Status::PartialSuccess => {
-            let verb = if node.resource_type == ResourceType::Test { "ERROR" } else { "ERROR creating" };
-            (LogLevel::Error, format!("{verb} {what}"), style.red("ERROR"))
-        }
-    }
-}
-
-/// The same for a source whose freshness was checked.
-fn freshness(node: &NodeInfo, result: &NodeResult, style: Style) -> (LogLevel, String, String) {
-    let (level, word, outcome) = match result.status {
-        Status::Pass => (LogLevel::Info, "PASS", style.green("PASS")),
-        Status::Warn => (LogLevel::Warn, "WARN", style.yellow("WARN")),
-        Status::Error => (LogLevel::Error, "ERROR STALE", style.red("ERROR STALE")),
-        _ => (LogLevel::Error, "ERROR", style.red("ERROR")),
-    };
-    (level, format!("{word} freshness of {}", node.display_name), outcome)
-}
-
-/// `9 models, 1 seed, 57 data tests`.
-pub fn counted(counts: &[(ResourceType, usize)]) -> String {
-    let words = counts.iter().map(|(kind, count)| {
-        let name = match kind {
-            ResourceType::Test => "data test".to_string(),
-            ResourceType::UnitTest => "unit test".to_string(),
-            ResourceType::Operation => "project hook".to_string(),
-            ResourceType::SemanticModel => "semantic model".to_string(),
-            ResourceType::SavedQuery if *count > 1 => return format!("{count} saved queries"),
-            ResourceType::SavedQuery => "saved query".to_string(),
-            ResourceType::Analysis if *count > 1 => return format!("{count} analyses"),
-            other => other.as_str().to_string(),
-        };
-        plural(*count, &name)
-    });
-    words.collect::<Vec<_>>().join(", ")
-}
-
-fn plural(count: usize, word: &str) -> String {
-    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }

@@ -4,8 +4,9 @@ use headwater::diagnostic::{Diagnostic, Outcome};
 use headwater::event::{Event, EventSink};
 use headwater::execute::RunOutcome;
 use headwater::graph::SelectionArgs;
-use headwater::name::ResourceType;
-use headwater::pipeline::{Loaded, Runner};
+use headwater::name::{ResourceType, UniqueId};
+use headwater::pipeline::{self, Loaded, Runner};
+use indexmap::IndexSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Exit;
@@ -16,8 +17,8 @@ use crate::cli::session::{Opened, Session};
 const INTERRUPTED: i32 = 130;
 
 /// 1 where a node failed or the run was interrupted; a warning counts under `--warn-error`.
-pub fn exit_of(outcome: &RunOutcome, session: &Session) -> Exit {
-    let warned = |status| session.settings.warn_error && status == headwater::result::Status::Warn;
+pub fn exit_of(outcome: &RunOutcome, opened: &Opened) -> Exit {
+    let warned = |status| opened.settings.warn_error && status == headwater::result::Status::Warn;
     let failed = outcome.results.iter().any(|result| result.is_failure() || warned(result.status));
     if failed || outcome.interrupted { Exit::Failure } else { Exit::Success }
 }
@@ -63,8 +64,20 @@ fn tell_interrupted(events: &dyn EventSink) {
     events.emit(Event::Message { text: "Interrupted: running nodes are stopped, the rest are skipped".to_string(), info: true });
 }
 
+/// The nodes the command works on; a selection that matches nothing is told, and ends the command where warnings are errors.
+pub fn chosen(flags: &SelectionFlags, types: &[ResourceType], opened: &Opened, session: &Session) -> Outcome<IndexSet<UniqueId>> {
+    let wanted = selection(flags, types, &opened.loaded, session)?;
+    let chosen = pipeline::select(&opened.loaded, &wanted, opened.events.as_ref())?;
+    if opened.events.is_fatal() {
+        return Diagnostic::error("warnings-are-errors", "a warning counts as an error here")
+            .help("leave out --warn-error, or except the warning with --warn-error-options")
+            .fail();
+    }
+    Ok(chosen)
+}
+
 /// The selection of the command line, with the resource types the command works on narrowed by `--resource-type`.
-pub fn selection(flags: &SelectionFlags, types: &[ResourceType], loaded: &Loaded, session: &Session) -> Outcome<SelectionArgs> {
+fn selection(flags: &SelectionFlags, types: &[ResourceType], loaded: &Loaded, session: &Session) -> Outcome<SelectionArgs> {
     let wanted = resource_types(&flags.resource_type, types)?;
     let unwanted = resource_types(&flags.exclude_resource_type, types)?;
     let kept = |kind: &ResourceType| (wanted.is_empty() || wanted.contains(kind)) && !unwanted.contains(kind);

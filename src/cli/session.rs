@@ -1,7 +1,7 @@
 //! One invocation: settings, the machine, and where events go. Loads the project for the commands that need it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use headwater::diagnostic::{Diagnostic, Outcome};
 use headwater::event::{Event, EventSink};
@@ -12,10 +12,13 @@ use headwater::project::Project;
 use headwater::world::{OsWorld, World};
 
 use crate::cli::Exit;
-use crate::cli::args::{GlobalArgs, RunFlags};
+use crate::cli::args::{GlobalArgs, LogLevel, RunFlags};
 use crate::cli::json_printer::JsonPrinter;
+use crate::cli::line::Manner;
+use crate::cli::output::{Output, Outputs};
 use crate::cli::printer::TextPrinter;
 use crate::cli::settings::Settings;
+use crate::cli::style::Style;
 
 /// What a command has to work with.
 pub struct Session {
@@ -26,7 +29,7 @@ pub struct Session {
 /// A loaded project and where its events go.
 pub struct Opened {
     pub loaded: Loaded,
-    pub events: Arc<dyn EventSink>,
+    pub events: Arc<Outputs>,
     pub settings: RunSettings,
     pub invocation: Invocation,
 }
@@ -37,20 +40,51 @@ impl Session {
         Ok(Self { settings: Settings::resolve(args, world.as_ref())?, world })
     }
 
-    /// Where the console's events go; `root` is where source lines are read from.
-    pub fn events(&self, root: &Path, target_name: &str) -> Arc<dyn EventSink> {
-        if self.settings.json_log {
-            return Arc::new(JsonPrinter::new(self.settings.level, self.settings.invocation_id.clone()));
+    /// Where events go: the console and the log file. `root` is where source lines are read from; `which` is the command.
+    pub fn events(&self, root: &Path, target_name: &str, which: &str) -> Arc<Outputs> {
+        let settings = &self.settings;
+        let compiling = matches!(which, "compile" | "generate" | "show");
+        let manner = Manner { style: settings.style, width: settings.width, compiling };
+        let printer = |json: bool, level: LogLevel, manner: Manner, output: Output| -> Box<dyn EventSink> {
+            let target_name = target_name.to_string();
+            if json {
+                let invocation_id = settings.invocation_id.clone();
+                return Box::new(JsonPrinter { level, manner, invocation_id, target_name, output });
+            }
+            Box::new(TextPrinter { level, manner, root: root.to_path_buf(), target_name, output, state: Mutex::default() })
+        };
+        let mut sinks = vec![printer(settings.json_log, settings.level, manner, Output::Console)];
+        if let Some(file) = self.log(root) {
+            let plain = Manner { style: Style { colors: false }, ..manner };
+            sinks.push(printer(settings.log_file.json, settings.log_file.level, plain, file));
         }
-        Arc::new(TextPrinter::new(self.settings.level, self.settings.style, root.to_path_buf(), target_name.to_string()))
+        Arc::new(Outputs::new(sinks, settings.warnings.clone(), settings.print))
+    }
+
+    /// The log file, where one is wanted and its folder is known: outside a project only `--log-path` tells.
+    fn log(&self, root: &Path) -> Option<Output> {
+        let log = &self.settings.log_file;
+        let in_project = || root.join("dbt_project.yml").exists().then(|| root.join("logs"));
+        let folder = log.folder.clone().or_else(in_project).filter(|_| log.level != LogLevel::None)?;
+        Output::log(&folder)
+    }
+
+    /// A line of the command's own output: `ls`, `show`, `compile`. Under JSON logs it is a line of those.
+    pub fn say(&self, text: &str) {
+        if self.settings.json_log {
+            self.events(Path::new(""), "", "").emit(Event::Print { text: text.to_string() });
+        } else {
+            Output::Console.line(text);
+        }
     }
 
     /// Loads the project; every diagnostic is printed. `Err` is the exit to end with.
     pub fn open(&self, which: &str, flags: &RunFlags) -> Result<Opened, Exit> {
         let (project, events) = match pipeline::load_project(self.world.as_ref(), &self.settings.load) {
             Ok((project, warnings)) => {
-                let events = self.events(&project.root, &project.target.target_name);
-                self.report(events.as_ref(), warnings)?;
+                let events = self.events(&project.root, &project.target.target_name, which);
+                self.begin(events.as_ref(), which);
+                report(events.as_ref(), warnings)?;
                 (project, events)
             }
             Err(error) => return Err(self.complain(&self.folder(), *error)),
@@ -60,25 +94,22 @@ impl Session {
         let invocation = self.invocation(which, &settings);
         match pipeline::load(self.world.as_ref(), project.clone(), &invocation) {
             Ok((loaded, diagnostics)) => {
-                self.report(events.as_ref(), diagnostics)?;
+                report(events.as_ref(), diagnostics)?;
                 Ok(Opened { loaded, events, settings, invocation })
             }
             Err(error) => Err(self.complain(&project.root, *error)),
         }
     }
 
-    /// Prints diagnostics; an error among them (or a warning under `--warn-error`) ends the command.
-    fn report(&self, events: &dyn EventSink, diagnostics: Vec<Diagnostic>) -> Result<(), Exit> {
-        let fatal = diagnostics.iter().any(|d| d.is_error() || self.settings.warn_error);
-        for diagnostic in diagnostics {
-            events.emit(Event::Diagnostic(diagnostic));
-        }
-        if fatal { Err(Exit::Trouble) } else { Ok(()) }
+    /// The first line of an invocation in the log file.
+    fn begin(&self, events: &Outputs, which: &str) {
+        let text = format!("headwater {} {which}, invocation {}", super::VERSION, self.settings.invocation_id);
+        events.emit(Event::Message { text, info: false });
     }
 
     /// Prints one diagnostic that ended the command; dbt's exit code for that is 2.
     pub fn complain(&self, root: &Path, error: Diagnostic) -> Exit {
-        self.events(root, "").emit(Event::Diagnostic(error));
+        self.events(root, "", "").emit(Event::Diagnostic(error));
         Exit::Trouble
     }
 
@@ -93,17 +124,17 @@ impl Session {
 
     /// The run's flags: typed, then from the environment, then the project's `flags:`.
     fn run_settings(&self, which: &str, flags: &RunFlags, project: &Project) -> RunSettings {
+        let on = |typed: bool, name: &str| self.settings.environment_flag(self.world.as_ref(), name, typed);
         let project_flag = |name: &str| project.flags.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false);
-        let env = |name: &str| self.settings.environment_flag(self.world.as_ref(), name);
         RunSettings {
             which: which.to_string(),
             threads: project.target.threads.max(1),
-            full_refresh: flags.full_refresh || env("DBT_FULL_REFRESH"),
+            full_refresh: on(flags.full_refresh, "DBT_FULL_REFRESH"),
             fail_fast: self.settings.fail_fast || project_flag("fail_fast"),
-            empty: flags.empty || env("DBT_EMPTY"),
-            store_failures: flags.store_failures || env("DBT_STORE_FAILURES") || project_flag("store_failures"),
-            warn_error: self.settings.warn_error || project_flag("warn_error"),
-            no_introspect: false,
+            empty: !flags.no_empty && on(flags.empty, "DBT_EMPTY"),
+            store_failures: on(flags.store_failures, "DBT_STORE_FAILURES") || project_flag("store_failures"),
+            warn_error: self.settings.warnings.all_errors || project_flag("warn_error"),
+            no_introspect: flags.no_introspect,
         }
     }
 
@@ -111,4 +142,12 @@ impl Session {
     pub fn folder(&self) -> PathBuf {
         self.settings.load.project_dir.clone().unwrap_or_else(|| PathBuf::from("."))
     }
+}
+
+/// Prints diagnostics; an error among them (or a warning that counts as one) ends the command.
+fn report(events: &Outputs, diagnostics: Vec<Diagnostic>) -> Result<(), Exit> {
+    for diagnostic in diagnostics {
+        events.emit(Event::Diagnostic(diagnostic));
+    }
+    if events.is_fatal() { Err(Exit::Trouble) } else { Ok(()) }
 }

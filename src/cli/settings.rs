@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::args::{GlobalArgs, LogFormat, LogLevel};
 use crate::cli::style::Style;
+use crate::cli::warning::WarningRules;
 
 /// Resolved global settings.
 #[derive(Clone, Debug)]
@@ -20,16 +21,35 @@ pub struct Settings {
     pub json_log: bool,
     pub level: LogLevel,
     pub style: Style,
+    pub log_file: LogFile,
+    /// Width to which a node's line is filled.
+    pub width: usize,
+    /// Whether the output of `print()` is shown.
+    pub print: bool,
     pub fail_fast: bool,
-    pub warn_error: bool,
+    pub warnings: WarningRules,
     pub write_json: bool,
     pub invocation_id: String,
     pub started_at: DateTime<Utc>,
 }
 
+/// Where the log file lies and what goes into it.
+#[derive(Clone, Debug)]
+pub struct LogFile {
+    /// The folder; `logs` of the project where none is given.
+    pub folder: Option<PathBuf>,
+    pub json: bool,
+    /// `None` of the levels: no file.
+    pub level: LogLevel,
+}
+
+/// The name of the file in the log folder.
+pub const LOG_NAME: &str = "headwater.log";
+
 impl Settings {
     pub fn resolve(args: &GlobalArgs, world: &dyn World) -> Outcome<Self> {
         let env = Environment { world };
+        refuse(args, &env)?;
         let quiet = env.flag(args.quiet, args.no_quiet, "DBT_QUIET");
         let debug = env.flag(args.debug, args.no_debug, "DBT_DEBUG");
         let level = args.log_level.or_else(|| level_named(&env.text("DBT_LOG_LEVEL")?)).unwrap_or(LogLevel::Info);
@@ -40,26 +60,35 @@ impl Settings {
         } else {
             level
         };
-        let json_log = match args.log_format {
+        let json = |typed: Option<LogFormat>, name: &str| match typed {
             Some(format) => format == LogFormat::Json,
-            None => env.text("DBT_LOG_FORMAT").is_some_and(|format| format == "json"),
+            None => env.text(name).is_some_and(|format| format == "json"),
         };
+        let log_file = LogFile {
+            folder: args.log_path.clone().or_else(|| env.path("DBT_LOG_PATH")),
+            json: json(args.log_format_file, "DBT_LOG_FORMAT_FILE"),
+            level: args.log_level_file.or_else(|| level_named(&env.text("DBT_LOG_LEVEL_FILE")?)).unwrap_or(LogLevel::Debug),
+        };
+        let width = args.printer_width.or_else(|| env.text("DBT_PRINTER_WIDTH")?.parse().ok()).unwrap_or(80);
         Ok(Self {
             load: load_options(args, &env)?,
-            json_log,
+            json_log: json(args.log_format, "DBT_LOG_FORMAT"),
             level,
+            log_file,
+            width,
+            print: env.flag(args.print, args.no_print, "DBT_PRINT").unwrap_or(true),
             style: Style { colors: colors(args, &env) },
             fail_fast: env.flag(args.fail_fast, args.no_fail_fast, "DBT_FAIL_FAST").unwrap_or(false),
-            warn_error: env.flag(args.warn_error, false, "DBT_WARN_ERROR").unwrap_or(false),
+            warnings: warning_rules(args, &env)?,
             write_json: env.flag(args.write_json, args.no_write_json, "DBT_WRITE_JSON").unwrap_or(true),
             invocation_id: world.new_id(),
             started_at: world.now(),
         })
     }
 
-    /// Whether an environment variable switches something on.
-    pub fn environment_flag(&self, world: &dyn World, name: &str) -> bool {
-        Environment { world }.flag(false, false, name).unwrap_or(false)
+    /// Whether something is switched on: typed, or by an environment variable.
+    pub fn environment_flag(&self, world: &dyn World, name: &str, typed: bool) -> bool {
+        Environment { world }.flag(typed, false, name).unwrap_or(false)
     }
 
     /// The settings as `run_results.json` keeps them under `args`.
@@ -68,7 +97,7 @@ impl Settings {
         args.insert("which".to_string(), json!(which));
         args.insert("invocation_command".to_string(), json!(format!("headwater {which}")));
         args.insert("fail_fast".to_string(), json!(self.fail_fast));
-        args.insert("warn_error".to_string(), json!(self.warn_error));
+        args.insert("warn_error".to_string(), json!(self.warnings.all_errors));
         args.insert("write_json".to_string(), json!(self.write_json));
         args.insert("vars".to_string(), Json::Object(self.load.vars.clone()));
         args
@@ -80,8 +109,10 @@ struct Environment<'a> {
 }
 
 impl Environment<'_> {
+    /// The variable, also under the name with `DBT_ENGINE_` that dbt reads since 1.11.
     fn text(&self, name: &str) -> Option<String> {
-        self.world.env(name).filter(|value| !value.is_empty())
+        let newer = || self.world.env(&name.replacen("DBT_", "DBT_ENGINE_", 1));
+        self.world.env(name).or_else(newer).filter(|value| !value.is_empty())
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {
@@ -96,6 +127,33 @@ impl Environment<'_> {
         let value = self.text(name)?.to_lowercase();
         Some(matches!(value.as_str(), "1" | "true" | "t" | "yes" | "y" | "on"))
     }
+}
+
+/// Flags that would change what is done and are not carried out yet end the command, also where a variable sets them.
+fn refuse(args: &GlobalArgs, env: &Environment<'_>) -> Outcome<()> {
+    let typed = &args.refused;
+    let reason = if typed.selector.is_some() {
+        ("--selector", "YAML selectors are not supported yet", "give the selection itself with --select and --exclude")
+    } else if env.flag(typed.defer, typed.no_defer, "DBT_DEFER").unwrap_or(false) {
+        ("--defer", "deferring to another state is not supported yet", "build the parents too: --select +my_model")
+    } else if env.flag(typed.favor_state, typed.no_favor_state, "DBT_FAVOR_STATE").unwrap_or(false) {
+        ("--favor-state", "deferring to another state is not supported yet", "leave the flag out")
+    } else if typed.sample.is_some() || env.text("DBT_SAMPLE").is_some() {
+        ("--sample", "sample mode is not supported yet", "leave the flag out, or use --empty to check that the SQL runs")
+    } else if typed.event_time_start.is_some() || typed.event_time_end.is_some() {
+        ("--event-time-start", "microbatch models are not supported yet", "leave the flags --event-time-start and -end out")
+    } else {
+        return Ok(());
+    };
+    Diagnostic::error("not-supported-yet", format!("{}: {}", reason.0, reason.1)).help(reason.2).fail()
+}
+
+fn warning_rules(args: &GlobalArgs, env: &Environment<'_>) -> Outcome<WarningRules> {
+    let typed = env.flag(args.warn_error, args.no_warn_error, "DBT_WARN_ERROR").unwrap_or(false);
+    let options = args.warn_error_options.clone().or_else(|| env.text("DBT_WARN_ERROR_OPTIONS"));
+    let mut rules = WarningRules::from_options(&mapping("--warn-error-options", options.as_deref())?)?;
+    rules.all_errors |= typed;
+    Ok(rules)
 }
 
 fn load_options(args: &GlobalArgs, env: &Environment<'_>) -> Outcome<LoadOptions> {

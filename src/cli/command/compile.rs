@@ -1,18 +1,25 @@
 //! `headwater compile`: the SQL as it would be sent.
 
 use headwater::diagnostic::{Diagnostic, Outcome};
-use headwater::execute;
+use headwater::execute::{self, RunOutcome};
+use headwater::name::UniqueId;
 use headwater::pipeline;
 use headwater::plan::Verb;
 use serde_json::json;
 
 use crate::cli::Exit;
 use crate::cli::args::{CompileArgs, RunFlags, ShowOutput};
-use crate::cli::request::{exit_of, runner, selection};
+use crate::cli::request::{chosen, exit_of, runner};
 use crate::cli::session::{Opened, Session};
 
 pub fn run(args: &CompileArgs, session: &Session) -> Exit {
-    let flags = RunFlags { full_refresh: args.full_refresh, ..RunFlags::default() };
+    let flags = RunFlags {
+        full_refresh: args.full_refresh,
+        empty: args.empty,
+        no_empty: args.no_empty,
+        no_introspect: args.introspection.no_introspect,
+        ..RunFlags::default()
+    };
     let opened = match session.open("compile", &flags) {
         Ok(opened) => opened,
         Err(exit) => return exit,
@@ -32,28 +39,38 @@ async fn compile(args: &CompileArgs, session: &Session, mut opened: Opened) -> O
         let request = runner.request(&opened.loaded, plan).await?;
         let text =
             execute::compile_text(request, sql.clone()).await.map_err(|error| Box::new(Diagnostic::error("compile", error)))?;
-        print_sql("inline_query", &text, args.output);
+        session.say(&shown_sql("inline_query", &text, args.output));
         return Ok(Exit::Success);
     }
-    let wanted = selection(&args.selection, Verb::Compile.resource_types(), &opened.loaded, session)?;
-    let chosen = pipeline::select(&opened.loaded, &wanted, opened.events.as_ref())?;
+    let chosen = chosen(&args.selection, Verb::Compile.resource_types(), &opened, session)?;
     let outcome = pipeline::run(&opened.loaded, Verb::Compile, &chosen, runner).await?;
     if session.settings.write_json {
         pipeline::write_run(&mut opened.loaded, &outcome, &opened.invocation)?;
     }
-    // One node was asked for: its SQL is the answer.
-    if let (false, [(id, compiled)]) = (args.selection.select.is_empty(), outcome.compiled.iter().collect::<Vec<_>>().as_slice())
-    {
-        let name = opened.loaded.manifest.nodes.get(*id).map(|node| node.name.clone()).unwrap_or_default();
-        print_sql(&name, &compiled.code, args.output);
+    for (name, code) in asked_for(&args.selection.select, &opened, &outcome) {
+        session.say(&shown_sql(name, code, args.output));
     }
     // dbt stops at the first node that does not compile and calls that a failure of the command.
-    Ok(if exit_of(&outcome, session) == Exit::Success { Exit::Success } else { Exit::Trouble })
+    Ok(if exit_of(&outcome, &opened) == Exit::Success { Exit::Success } else { Exit::Trouble })
 }
 
-fn print_sql(name: &str, sql: &str, output: ShowOutput) {
+/// What is printed: the nodes that were asked for by name, or the only one that was compiled; not the tests that came along.
+fn asked_for<'a>(select: &[String], opened: &'a Opened, outcome: &'a RunOutcome) -> Vec<(&'a str, &'a str)> {
+    if select.is_empty() {
+        return Vec::new();
+    }
+    let named = |id: &UniqueId| opened.loaded.manifest.nodes.get(id).map_or("", |node| node.name.as_str());
+    let all: Vec<(&str, &str)> = outcome.compiled.iter().map(|(id, compiled)| (named(id), compiled.code.as_str())).collect();
+    if all.len() == 1 {
+        return all;
+    }
+    let wanted: Vec<&str> = select.iter().flat_map(|text| text.split_whitespace()).collect();
+    all.into_iter().filter(|(name, _)| wanted.contains(name)).collect()
+}
+
+fn shown_sql(name: &str, sql: &str, output: ShowOutput) -> String {
     match output {
-        ShowOutput::Json => println!("{}", json!({"node": name, "compiled": sql})),
-        ShowOutput::Text => println!("Compiled node '{name}' is:\n{sql}"),
+        ShowOutput::Json => json!({"node": name, "compiled": sql}).to_string(),
+        ShowOutput::Text => format!("Compiled node '{name}' is:\n{sql}"),
     }
 }

@@ -7,7 +7,7 @@ use headwater::diagnostic::Diagnostic;
 use headwater::generate;
 
 use crate::cli::Exit;
-use crate::cli::args::{Command, DemoArgs, DocsCommand, DocsGenerateArgs, RunFlags, SelectionFlags};
+use crate::cli::args::{Command, DemoArgs, DocsCommand, DocsGenerateArgs, RunFlags};
 use crate::cli::session::Session;
 
 /// Where the example lies in a checkout, and where its sources look for data.
@@ -31,8 +31,7 @@ pub fn run(args: &DemoArgs, session: &Session) -> Exit {
     if built != Exit::Success {
         return built;
     }
-    let site =
-        DocsGenerateArgs { selection: SelectionFlags::default(), no_compile: false, empty_catalog: false, static_site: false };
+    let site = DocsGenerateArgs::default();
     let documented = super::dispatch(Command::Docs(DocsCommand::Generate(site)), &inner);
     if documented == Exit::Success {
         println!("\nThe tables are in {}, one Delta table a folder.", root.join("warehouse").display());

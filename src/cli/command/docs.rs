@@ -4,11 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use headwater::diagnostic::{Diagnostic, Outcome};
+use headwater::event::{Event, EventSink};
+use headwater::plan::Verb;
 use headwater::{pipeline, serve};
 
 use crate::cli::Exit;
 use crate::cli::args::{DocsCommand, DocsGenerateArgs, DocsServeArgs, RunFlags};
-use crate::cli::request::runner;
+use crate::cli::request::{chosen, runner};
 use crate::cli::session::{Opened, Session};
 
 pub fn run(command: &DocsCommand, session: &Session) -> Exit {
@@ -23,10 +25,11 @@ fn generate(args: &DocsGenerateArgs, session: &Session) -> Exit {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };
-    let root = opened.loaded.project.root.clone();
+    let (root, events) = (opened.loaded.project.root.clone(), opened.events.clone());
     match super::block_on(write(args, session, opened)) {
         Ok(Ok((pages, site))) => {
-            println!("Site of {pages} pages written to {}", site.join("index.html").display());
+            let text = format!("Site of {pages} pages written to {}", site.join("index.html").display());
+            events.emit(Event::Message { text, info: true });
             Exit::Success
         }
         Ok(Err(error)) => session.complain(&root, *error),
@@ -36,7 +39,9 @@ fn generate(args: &DocsGenerateArgs, session: &Session) -> Exit {
 
 async fn write(args: &DocsGenerateArgs, session: &Session, mut opened: Opened) -> Outcome<(usize, PathBuf)> {
     let site = opened.loaded.project.target_path.join("site");
-    let request = pipeline::DocsRequest { compile: !args.no_compile, catalog: !args.empty_catalog, site: site.clone() };
+    let compile =
+        if args.no_compile { None } else { Some(chosen(&args.selection, Verb::Compile.resource_types(), &opened, session)?) };
+    let request = pipeline::DocsRequest { compile, catalog: !args.empty_catalog, site: site.clone() };
     let runner = runner(session, &opened);
     let pages = pipeline::docs(&mut opened.loaded, &request, &opened.invocation.clone(), runner).await?;
     Ok((pages, site))

@@ -1,11 +1,10 @@
 //! `headwater ls`: the project's resources, a line each.
 
-use headwater::pipeline;
 use headwater::plan::{self, Verb};
 
 use crate::cli::Exit;
 use crate::cli::args::{LsArgs, RunFlags};
-use crate::cli::request::selection;
+use crate::cli::request::chosen;
 use crate::cli::session::Session;
 
 pub fn run(args: &LsArgs, session: &Session) -> Exit {
@@ -13,11 +12,7 @@ pub fn run(args: &LsArgs, session: &Session) -> Exit {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };
-    let wanted = match selection(&args.selection, Verb::List.resource_types(), &opened.loaded, session) {
-        Ok(wanted) => wanted,
-        Err(error) => return session.complain(&opened.loaded.project.root, *error),
-    };
-    let listed = pipeline::select(&opened.loaded, &wanted, opened.events.as_ref()).and_then(|chosen| {
+    let listed = chosen(&args.selection, Verb::List.resource_types(), &opened, session).and_then(|chosen| {
         let output = plan::LsOutput::parse(args.output.as_str())?;
         Ok(plan::ls(&opened.loaded.manifest, &chosen, output, &args.output_keys))
     });
@@ -28,7 +23,7 @@ pub fn run(args: &LsArgs, session: &Session) -> Exit {
         }
         Ok(lines) => {
             for line in lines {
-                println!("{line}");
+                session.say(&line);
             }
             Exit::Success
         }

@@ -25,10 +25,14 @@ pub fn run(args: &RunOperationArgs, session: &Session) -> Exit {
         Err(exit) => return exit,
     };
     let root = opened.loaded.project.root.clone();
-    if let Err(error) = known(&args.macro_name, &opened) {
+    let Some(name) = args.macro_name.as_ref().filter(|_| args.sql.is_none()) else {
+        let error = Diagnostic::error("not-supported-yet", "--sql: run-operation calls macros only");
+        return session.complain(&root, error.help("put the statement into a macro: {% do run_query('...') %}"));
+    };
+    if let Err(error) = known(name, &opened) {
         return session.complain(&root, *error);
     }
-    match super::block_on(call(&args.macro_name, &arguments, session, opened)) {
+    match super::block_on(call(name, &arguments, session, opened)) {
         Ok(Ok(exit)) => exit,
         Ok(Err(error)) => session.complain(&root, *error),
         Err(error) => session.complain(&root, Diagnostic::error("io", error.to_string())),
@@ -55,5 +59,5 @@ async fn call(name: &str, arguments: &JsonMap, session: &Session, mut opened: Op
     if session.settings.write_json {
         headwater::pipeline::write_run(&mut opened.loaded, &outcome, &opened.invocation)?;
     }
-    Ok(exit_of(&outcome, session))
+    Ok(exit_of(&outcome, &opened))
 }

@@ -2,7 +2,6 @@
 
 use headwater::diagnostic::{Diagnostic, Outcome};
 use headwater::execute::{self, ShowSubject, Shown};
-use headwater::pipeline;
 use headwater::plan::{self, Verb};
 use headwater::rows::Rows;
 use indexmap::IndexSet;
@@ -10,11 +9,13 @@ use serde_json::json;
 
 use crate::cli::Exit;
 use crate::cli::args::{RunFlags, ShowArgs, ShowOutput};
-use crate::cli::request::{runner, selection};
+use crate::cli::request::{chosen, runner};
 use crate::cli::session::{Opened, Session};
 
 pub fn run(args: &ShowArgs, session: &Session) -> Exit {
-    let opened = match session.open("show", &RunFlags::default()) {
+    let flags =
+        RunFlags { full_refresh: args.full_refresh, no_introspect: args.introspection.no_introspect, ..RunFlags::default() };
+    let opened = match session.open("show", &flags) {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };
@@ -33,7 +34,7 @@ async fn show(args: &ShowArgs, session: &Session, opened: Opened) -> Outcome<Exi
     let request = runner(session, &opened).request(&opened.loaded, plan).await?;
     for subject in subjects {
         match execute::show(request.clone(), subject, limit).await {
-            Ok(shown) => print_rows(&shown, args),
+            Ok(shown) => session.say(&preview(&shown, args)),
             Err(message) => {
                 let root = opened.loaded.project.root.clone();
                 return Ok(session.complain(&root, Diagnostic::error("show", message)));
@@ -56,8 +57,7 @@ fn subjects(
             .help("name a node with --select, or give a query with --inline")
             .fail();
     }
-    let wanted = selection(&args.selection, Verb::Show.resource_types(), &opened.loaded, session)?;
-    let mut chosen = pipeline::select(&opened.loaded, &wanted, opened.events.as_ref())?;
+    let mut chosen = chosen(&args.selection, Verb::Show.resource_types(), opened, session)?;
     // A model's name selects its tests too; what is shown is the model.
     if chosen.iter().any(|id| id.kind() != "test") {
         chosen.retain(|id| id.kind() != "test");
@@ -65,16 +65,16 @@ fn subjects(
     Ok((chosen.iter().cloned().map(ShowSubject::Node).collect(), chosen))
 }
 
-fn print_rows(shown: &Shown, args: &ShowArgs) {
+fn preview(shown: &Shown, args: &ShowArgs) -> String {
     match args.output {
-        ShowOutput::Json => println!("{}", as_json(shown, args.inline.is_some())),
+        ShowOutput::Json => as_json(shown, args.inline.is_some()),
         ShowOutput::Text => {
             let title = if args.inline.is_some() {
                 "Previewing inline node:".to_string()
             } else {
                 format!("Previewing node '{}':", shown.name)
             };
-            println!("{title}\n{}", as_table(&shown.rows));
+            format!("{title}\n{}", as_table(&shown.rows))
         }
     }
 }

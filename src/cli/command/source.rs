@@ -1,13 +1,13 @@
 //! `headwater source freshness`: how old the newest row of each source is.
 
 use headwater::diagnostic::{Diagnostic, Outcome};
-use headwater::event::Event;
+use headwater::event::{Event, EventSink};
 use headwater::pipeline;
 use headwater::plan::Verb;
 
 use crate::cli::Exit;
 use crate::cli::args::{FreshnessArgs, RunFlags, SourceCommand};
-use crate::cli::request::{exit_of, runner, selection};
+use crate::cli::request::{chosen, exit_of, runner};
 use crate::cli::session::{Opened, Session};
 
 pub fn run(command: &SourceCommand, session: &Session) -> Exit {
@@ -25,8 +25,7 @@ pub fn run(command: &SourceCommand, session: &Session) -> Exit {
 }
 
 async fn check(args: &FreshnessArgs, session: &Session, opened: Opened) -> Outcome<Exit> {
-    let wanted = selection(&args.selection, Verb::Freshness.resource_types(), &opened.loaded, session)?;
-    let chosen = pipeline::select(&opened.loaded, &wanted, opened.events.as_ref())?;
+    let chosen = chosen(&args.selection, Verb::Freshness.resource_types(), &opened, session)?;
     if chosen.is_empty() {
         opened.events.emit(Event::Message {
             text: "Nothing to do. Try checking your model configs and model specification args".to_string(),
@@ -37,5 +36,5 @@ async fn check(args: &FreshnessArgs, session: &Session, opened: Opened) -> Outco
     if session.settings.write_json {
         pipeline::write_freshness(&opened.loaded, &outcome, args.output.as_deref(), &opened.invocation)?;
     }
-    Ok(exit_of(&outcome.run, session))
+    Ok(exit_of(&outcome.run, &opened))
 }

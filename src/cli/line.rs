@@ -1,0 +1,172 @@
+//! The words of a run's lines, in dbt's form: what text output, JSON logs and the log file say alike.
+
+use headwater::event::{NodeInfo, Summary};
+use headwater::name::ResourceType;
+use headwater::result::{NodeResult, Status};
+
+use crate::cli::args::LogLevel;
+use crate::cli::style::Style;
+
+/// How a printer writes: colours, the width a line is filled to, and whether nodes are only compiled.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    pub style: Style,
+    pub width: usize,
+    pub compiling: bool,
+}
+
+/// `2 of 7 START sql view model main.stg_orders ........ [RUN]`.
+pub fn started(index: usize, total: usize, node: &NodeInfo, manner: Manner) -> String {
+    format!("{} [RUN]", dotted(&format!("{index} of {total} START {}", describe(node)), manner.width))
+}
+
+/// The level and the text of a finished node's line.
+pub fn finished(index: usize, total: usize, node: &NodeInfo, result: &NodeResult, manner: Manner) -> (LogLevel, String) {
+    let (level, text, outcome) = outcome(node, result, manner);
+    let head = dotted(&format!("{index} of {total} {text}"), manner.width);
+    let time = format!(" in {:.2}s", result.execution_time);
+    let time = if result.status == Status::Skipped { "" } else { &time };
+    (level, format!("{head} [{outcome}{time}]"))
+}
+
+/// dbt's last line.
+pub fn done(summary: &Summary) -> String {
+    format!(
+        "Done. PASS={} WARN={} ERROR={} SKIP={} NO-OP={} TOTAL={}",
+        summary.pass, summary.warn, summary.error, summary.skip, summary.no_op, summary.total
+    )
+}
+
+/// `Finished running 1 seed, 2 view models, 4 data tests in 0 hours 0 minutes and 0.55 seconds (0.55s).`
+pub fn elapsed<'a>(nodes: impl Iterator<Item = &'a NodeInfo>, elapsed: f64) -> String {
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for node in nodes {
+        let kind = kind(node);
+        match counts.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((kind, 1)),
+        }
+    }
+    let what: Vec<String> = counts.iter().map(|(kind, count)| plural(*count, kind)).collect();
+    let what = if what.is_empty() { String::new() } else { format!(" {}", what.join(", ")) };
+    let whole = elapsed as u64;
+    let (hours, minutes) = (whole / 3600, whole % 3600 / 60);
+    let seconds = elapsed - (hours * 3600 + minutes * 60) as f64;
+    format!("Finished running{what} in {hours} hours {minutes} minutes and {seconds:.2} seconds ({elapsed:.2}s).")
+}
+
+/// How the run as a whole ended.
+pub fn verdict(summary: &Summary, interrupted: bool, style: Style) -> String {
+    if interrupted {
+        return style.red("Interrupted before all was done");
+    }
+    if summary.error == 0 && summary.warn == 0 {
+        return style.green("Completed successfully");
+    }
+    let text = format!(
+        "Completed with {}, 0 partial successes, and {}:",
+        plural(summary.error, "error"),
+        plural(summary.warn, "warning")
+    );
+    if summary.error > 0 { style.red(&text) } else { style.yellow(&text) }
+}
+
+/// `9 models, 1 seed, 57 data tests`.
+pub fn counted(counts: &[(ResourceType, usize)]) -> String {
+    let words = counts.iter().map(|(kind, count)| {
+        let name = match kind {
+            ResourceType::Test => "data test".to_string(),
+            ResourceType::UnitTest => "unit test".to_string(),
+            ResourceType::Operation => "project hook".to_string(),
+            ResourceType::SemanticModel => "semantic model".to_string(),
+            ResourceType::SavedQuery if *count > 1 => return format!("{count} saved queries"),
+            ResourceType::SavedQuery => "saved query".to_string(),
+            ResourceType::Analysis if *count > 1 => return format!("{count} analyses"),
+            other => other.as_str().to_string(),
+        };
+        plural(*count, &name)
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// `sql view model main.stg_orders`, `test not_null_x`, `seed file main.raw`.
+pub fn describe(node: &NodeInfo) -> String {
+    match node.resource_type {
+        ResourceType::Model => format!("sql {} model {}", node.materialized, node.display_name),
+        ResourceType::Seed => format!("seed file {}", node.display_name),
+        ResourceType::Operation => format!("hook: {}", node.display_name),
+        kind => format!("{kind} {}", node.display_name),
+    }
+}
+
+/// What a node is counted as when the run has ended.
+fn kind(node: &NodeInfo) -> String {
+    match node.resource_type {
+        ResourceType::Model => format!("{} model", node.materialized),
+        ResourceType::Test => "data test".to_string(),
+        ResourceType::Operation => "project hook".to_string(),
+        other => other.as_str().to_string(),
+    }
+}
+
+fn dotted(text: &str, width: usize) -> String {
+    let dots = width.saturating_sub(text.chars().count() + 1).max(3);
+    format!("{text} {}", ".".repeat(dots))
+}
+
+/// The level, the words before the dots and the words in brackets of a finished node's line.
+fn outcome(node: &NodeInfo, result: &NodeResult, manner: Manner) -> (LogLevel, String, String) {
+    if node.resource_type == ResourceType::Source {
+        return freshness(node, result, manner.style);
+    }
+    let (what, style) = (describe(node), manner.style);
+    let failures = result.failures.unwrap_or_default();
+    match result.status {
+        Status::Success if manner.compiling => (LogLevel::Debug, format!("OK compiled {what}"), style.green("OK")),
+        Status::Success => {
+            let verb = match node.resource_type {
+                ResourceType::Seed => "OK loaded",
+                ResourceType::Snapshot => "OK snapshotted",
+                ResourceType::Operation => "OK",
+                _ => "OK created",
+            };
+            let message = result.message.clone().filter(|message| !message.is_empty()).unwrap_or_else(|| "OK".to_string());
+            (LogLevel::Info, format!("{verb} {what}"), style.green(&message))
+        }
+        Status::Pass => (LogLevel::Info, format!("PASS {}", node.display_name), style.green("PASS")),
+        Status::NoOp => (LogLevel::Info, format!("NO-OP {what}"), "NO-OP".to_string()),
+        Status::Warn => {
+            (LogLevel::Warn, format!("WARN {failures} {}", node.display_name), style.yellow(&format!("WARN {failures}")))
+        }
+        Status::Fail => {
+            (LogLevel::Error, format!("FAIL {failures} {}", node.display_name), style.red(&format!("FAIL {failures}")))
+        }
+        Status::Skipped => {
+            let kind = if node.resource_type == ResourceType::Test { "test" } else { "relation" };
+            (LogLevel::Info, format!("SKIP {kind} {}", node.display_name), style.yellow("SKIP"))
+        }
+        Status::Error | Status::RuntimeError | Status::PartialSuccess => {
+            let verb = match node.resource_type {
+                _ if manner.compiling => "ERROR compiling",
+                ResourceType::Test => "ERROR",
+                _ => "ERROR creating",
+            };
+            (LogLevel::Error, format!("{verb} {what}"), style.red("ERROR"))
+        }
+    }
+}
+
+fn plural(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+}
+
+/// The same for a source whose freshness was checked.
+fn freshness(node: &NodeInfo, result: &NodeResult, style: Style) -> (LogLevel, String, String) {
+    let (level, word, outcome) = match result.status {
+        Status::Pass => (LogLevel::Info, "PASS", style.green("PASS")),
+        Status::Warn => (LogLevel::Warn, "WARN", style.yellow("WARN")),
+        Status::Error => (LogLevel::Error, "ERROR STALE", style.red("ERROR STALE")),
+        _ => (LogLevel::Error, "ERROR", style.red("ERROR")),
+    };
+    (level, format!("{word} freshness of {}", node.display_name), outcome)
+}

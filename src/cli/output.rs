@@ -1,0 +1,88 @@
+//! Where lines go: the console, or the log file of the project. One sink carries every event to both, with the rules for
+//! warnings applied on the way.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use headwater::event::{Event, EventSink};
+
+use crate::cli::settings::LOG_NAME;
+use crate::cli::warning::WarningRules;
+
+/// A log file that has grown beyond this many bytes is set aside as `headwater.log.1` before the next run writes.
+const LOG_LIMIT_BYTES: u64 = 10 << 20;
+
+/// Where a printer's lines go.
+pub enum Output {
+    Console,
+    File(Mutex<File>),
+}
+
+impl Output {
+    /// The log file in `folder`, made where there is none. A folder that cannot be written is no reason to stop.
+    pub fn log(folder: &Path) -> Option<Self> {
+        let path = folder.join(LOG_NAME);
+        std::fs::create_dir_all(folder).ok()?;
+        if std::fs::metadata(&path).is_ok_and(|data| data.len() > LOG_LIMIT_BYTES) {
+            std::fs::rename(&path, folder.join(format!("{LOG_NAME}.1"))).ok()?;
+        }
+        let file = OpenOptions::new().create(true).append(true).open(path).ok()?;
+        Some(Self::File(Mutex::new(file)))
+    }
+
+    /// A line as it is. A closed pipe or a full disk ends the output, not the run.
+    pub fn line(&self, text: &str) {
+        let text = format!("{text}\n");
+        let _ = match self {
+            Self::Console => std::io::stdout().lock().write_all(text.as_bytes()),
+            Self::File(file) => file.lock().unwrap_or_else(std::sync::PoisonError::into_inner).write_all(text.as_bytes()),
+        };
+    }
+
+    pub fn is_console(&self) -> bool {
+        matches!(self, Self::Console)
+    }
+}
+
+/// Every place an invocation tells of itself.
+pub struct Outputs {
+    sinks: Vec<Box<dyn EventSink>>,
+    rules: WarningRules,
+    /// Whether `print()` is shown.
+    print: bool,
+    fatal: AtomicBool,
+}
+
+impl Outputs {
+    pub fn new(sinks: Vec<Box<dyn EventSink>>, rules: WarningRules, print: bool) -> Self {
+        Self { sinks, rules, print, fatal: AtomicBool::new(false) }
+    }
+
+    /// Whether an error was told, or a warning that counts as one.
+    pub fn is_fatal(&self) -> bool {
+        self.fatal.load(Ordering::Relaxed)
+    }
+}
+
+impl EventSink for Outputs {
+    fn emit(&self, event: Event) {
+        let event = match event {
+            Event::Diagnostic(diagnostic) => {
+                let Some(diagnostic) = self.rules.apply(diagnostic) else { return };
+                self.fatal.fetch_or(diagnostic.is_error(), Ordering::Relaxed);
+                Event::Diagnostic(diagnostic)
+            }
+            Event::Print { .. } if !self.print => return,
+            other => other,
+        };
+        if let Some((last, others)) = self.sinks.split_last() {
+            for sink in others {
+                sink.emit(event.clone());
+            }
+            last.emit(event);
+        }
+    }
+}

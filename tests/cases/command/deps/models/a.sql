@@ -1,0 +1,1 @@
+select {{ shared_macros.one() }} as id

@@ -1,0 +1,1 @@
+{{ log('whispered') }}{{ print('printed') }}select 1 as id
