@@ -6,6 +6,7 @@ use headwater::execute::RunOutcome;
 use headwater::graph::SelectionArgs;
 use headwater::name::{ResourceType, UniqueId};
 use headwater::pipeline::{self, Loaded, Runner};
+use headwater::plan::Verb;
 use indexmap::IndexSet;
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +63,22 @@ async fn asked_to_stop() {
 
 fn tell_interrupted(events: &dyn EventSink) {
     events.emit(Event::Message { text: "Interrupted: running nodes are stopped, the rest are skipped".to_string(), info: true });
+}
+
+/// Runs the verb on nodes that are chosen already.
+pub async fn carry_out(verb: Verb, chosen: &IndexSet<UniqueId>, session: &Session, mut opened: Opened) -> Outcome<Exit> {
+    if chosen.is_empty() {
+        opened.events.emit(Event::Message {
+            text: "Nothing to do. Try checking your model configs and model specification args".to_string(),
+            info: true,
+        });
+    }
+    let runner = runner(session, &opened);
+    let outcome = pipeline::run(&opened.loaded, verb, chosen, runner).await?;
+    if session.settings.write_json {
+        pipeline::write_run(&mut opened.loaded, &outcome, &opened.invocation)?;
+    }
+    Ok(exit_of(&outcome, &opened))
 }
 
 /// The nodes the command works on; a selection that matches nothing is told, and ends the command where warnings are errors.

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use crate::cli::Exit;
 use crate::cli::args::{RetryArgs, RunFlags};
-use crate::cli::command::run::carry_out_on;
+use crate::cli::request::carry_out;
 use crate::cli::session::{Opened, Session};
 
 /// The commands whose nodes can be run again.
@@ -36,7 +36,7 @@ pub fn run(args: &RetryArgs, session: &Session) -> Exit {
         Err(exit) => return exit,
     };
     let chosen = nodes(&last, &opened);
-    match super::block_on(carry_out_on(last.verb, &chosen, session, opened)) {
+    match super::block_on(carry_out(last.verb, &chosen, session, opened)) {
         Ok(Ok(exit)) => exit,
         Ok(Err(error)) => session.complain(&project.root, *error),
         Err(error) => session.complain(&project.root, Diagnostic::error("io", error.to_string())),
