@@ -1,4 +1,5 @@
-//! Runs every `tests/cases/**/case.toml` as one test: the built binary, in a fresh copy of the case's folder.
+//! Runs every `tests/cases/**/case.toml` as one test: the built binary, in a fresh copy of the case's folder. One more test
+//! holds `docs/reference/cli.md` to the binary.
 //!
 //! `cargo test --test cases -- <part of a name>` runs some; `HEADWATER_UPDATE=1` rewrites the expected files that exist.
 //! `HEADWATER_BINARY` names another program to run them with, such as a wrapper of dbt, to see whether an expectation is dbt's.
@@ -21,7 +22,9 @@ fn main() -> ExitCode {
                 let binary = binary.clone();
                 Trial::ignorable_test(name, move || runner::run(Path::new(&binary), root, &folder))
             });
-            libtest_mimic::run(&arguments, trials.collect()).exit_code()
+            let page = binary.clone();
+            let reference = Trial::test("reference", move || runner::reference::check(Path::new(&page), root));
+            libtest_mimic::run(&arguments, trials.chain([reference]).collect()).exit_code()
         }
         Err(error) => {
             eprintln!("the cases cannot be listed: {error}");

@@ -538,7 +538,8 @@ pub struct DocsServeArgs {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1")]
     pub host: String,
-    #[arg(long, default_value_t = 8080)]
+    /// Port to listen on [default: 8080]
+    #[arg(long, default_value_t = 8080, hide_default_value = true)]
     pub port: u16,
     /// Open a browser
     #[arg(long)]
@@ -572,6 +573,7 @@ pub struct GenTickitArgs {
     /// Times the real size (425 thousand rows)
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub scale: u32,
+    /// The same number gives the same rows, another one others
     #[arg(long, default_value_t = headwater::generate::SEED, value_name = "N")]
     pub seed: u64,
 }

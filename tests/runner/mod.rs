@@ -8,6 +8,7 @@ mod case;
 mod diff;
 mod expected;
 mod program;
+pub mod reference;
 mod text;
 
 use case::Case;
