@@ -24,6 +24,8 @@ pub struct TextPrinter {
     style: Style,
     root: PathBuf,
     target_name: String,
+    /// Nodes are only compiled: dbt then tells of those that fail alone.
+    compiles: bool,
     state: Mutex<State>,
 }
 
@@ -38,7 +40,12 @@ struct State {
 impl TextPrinter {
     /// `root` is where the places of diagnostics are read from.
     pub fn new(level: LogLevel, style: Style, root: PathBuf, target_name: String) -> Self {
-        Self { level, style, root, target_name, state: Mutex::new(State::default()) }
+        Self { level, style, root, target_name, compiles: false, state: Mutex::new(State::default()) }
+    }
+
+    /// For commands that only compile nodes: no line for a node that compiles, no summary where all do.
+    pub fn compiling(self, compiles: bool) -> Self {
+        Self { compiles, ..self }
     }
 
     fn line(&self, level: LogLevel, text: &str) {
@@ -96,6 +103,7 @@ impl TextPrinter {
             show_running(&state);
         }
         let (level, text, outcome) = outcome(node, result, self.style);
+        let level = if self.compiles && !result.is_failure() { LogLevel::Debug } else { level };
         let head = dotted(&format!("{index} of {total} {text}"));
         let time = format!(" in {:.2}s", result.execution_time);
         let time = if result.status == Status::Skipped { "" } else { &time };
@@ -107,9 +115,12 @@ impl TextPrinter {
             bar.finish_and_clear();
         }
         let bad = summary.error > 0 || interrupted;
+        if self.compiles && !bad {
+            return;
+        }
         let level = if bad { LogLevel::Error } else { LogLevel::Info };
         self.line(LogLevel::Info, "");
-        self.line(LogLevel::Info, &format!("Finished running {} nodes in {elapsed:.2} seconds", summary.total));
+        self.line(LogLevel::Info, &format!("Finished running {} in {}.", self.kinds(results), duration(elapsed)));
         self.line(LogLevel::Info, "");
         let verdict = if interrupted { self.style.red("Interrupted before all was done") } else { self.verdict(summary) };
         self.line(level, &verdict);
@@ -122,6 +133,20 @@ impl TextPrinter {
             summary.pass, summary.warn, summary.error, summary.skip, summary.no_op, summary.total
         );
         self.line(LogLevel::Info, &counts);
+    }
+
+    /// `1 exposure, 4 table models, 56 data tests`, in the order of dbt's own names for them.
+    fn kinds(&self, results: &[NodeResult]) -> String {
+        let state = self.lock();
+        let mut counts: BTreeMap<String, (String, usize)> = BTreeMap::new();
+        for node in results.iter().filter_map(|result| state.nodes.get(result.unique_id.as_str())) {
+            let (key, word) = match node.resource_type {
+                ResourceType::Model => (format!("{} model", node.materialized), format!("{} model", node.materialized)),
+                kind => (kind.as_str().to_string(), kind_word(kind)),
+            };
+            counts.entry(key).or_insert((word, 0)).1 += 1;
+        }
+        counts.values().map(|(word, count)| plural(*count, word)).collect::<Vec<_>>().join(", ")
     }
 
     fn verdict(&self, summary: &Summary) -> String {
@@ -257,22 +282,29 @@ fn freshness(node: &NodeInfo, result: &NodeResult, style: Style) -> (LogLevel, S
 
 /// `9 models, 1 seed, 57 data tests`.
 pub fn counted(counts: &[(ResourceType, usize)]) -> String {
-    let words = counts.iter().map(|(kind, count)| {
-        let name = match kind {
-            ResourceType::Test => "data test".to_string(),
-            ResourceType::UnitTest => "unit test".to_string(),
-            ResourceType::Operation => "project hook".to_string(),
-            ResourceType::SemanticModel => "semantic model".to_string(),
-            ResourceType::SavedQuery if *count > 1 => return format!("{count} saved queries"),
-            ResourceType::SavedQuery => "saved query".to_string(),
-            ResourceType::Analysis if *count > 1 => return format!("{count} analyses"),
-            other => other.as_str().to_string(),
-        };
-        plural(*count, &name)
-    });
-    words.collect::<Vec<_>>().join(", ")
+    counts.iter().map(|(kind, count)| plural(*count, &kind_word(*kind))).collect::<Vec<_>>().join(", ")
+}
+
+fn kind_word(kind: ResourceType) -> String {
+    match kind {
+        ResourceType::Test => "data test".to_string(),
+        ResourceType::Operation => "project hook".to_string(),
+        other => other.as_str().replace('_', " "),
+    }
 }
 
 fn plural(count: usize, word: &str) -> String {
-    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+    match (count, word.strip_suffix("query"), word.strip_suffix("analysis")) {
+        (1, _, _) => format!("1 {word}"),
+        (_, Some(stem), _) => format!("{count} {stem}queries"),
+        (_, _, Some(stem)) => format!("{count} {stem}analyses"),
+        _ => format!("{count} {word}s"),
+    }
+}
+
+/// `0 hours 1 minutes and 5.25 seconds (65.25s)`.
+fn duration(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).floor();
+    let (hours, rest) = ((minutes / 60.0).floor(), seconds - minutes * 60.0);
+    format!("{hours} hours {} minutes and {rest:.2} seconds ({seconds:.2}s)", minutes - hours * 60.0)
 }

@@ -39,17 +39,24 @@ impl Session {
 
     /// Where the console's events go; `root` is where source lines are read from.
     pub fn events(&self, root: &Path, target_name: &str) -> Arc<dyn EventSink> {
+        self.events_of("", root, target_name)
+    }
+
+    /// `which` is the command; those that only compile say less of each node.
+    fn events_of(&self, which: &str, root: &Path, target_name: &str) -> Arc<dyn EventSink> {
         if self.settings.json_log {
             return Arc::new(JsonPrinter::new(self.settings.level, self.settings.invocation_id.clone()));
         }
-        Arc::new(TextPrinter::new(self.settings.level, self.settings.style, root.to_path_buf(), target_name.to_string()))
+        let (level, style) = (self.settings.level, self.settings.style);
+        let printer = TextPrinter::new(level, style, root.to_path_buf(), target_name.to_string());
+        Arc::new(printer.compiling(matches!(which, "compile" | "generate")))
     }
 
     /// Loads the project; every diagnostic is printed. `Err` is the exit to end with.
     pub fn open(&self, which: &str, flags: &RunFlags) -> Result<Opened, Exit> {
         let (project, events) = match pipeline::load_project(self.world.as_ref(), &self.settings.load) {
             Ok((project, warnings)) => {
-                let events = self.events(&project.root, &project.target.target_name);
+                let events = self.events_of(which, &project.root, &project.target.target_name);
                 self.report(events.as_ref(), warnings)?;
                 (project, events)
             }
