@@ -4,8 +4,8 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use headwater::event::{Event, EventSink};
 use headwater::project::MASK;
@@ -53,9 +53,7 @@ impl Output {
         }
         let _ = match &self.place {
             Place::Console => std::io::stdout().lock().write_all(text.as_bytes()),
-            Place::File(file) => {
-                file.lock().unwrap_or_else(std::sync::PoisonError::into_inner).write_all(text.as_bytes())
-            }
+            Place::File(file) => file.lock().unwrap_or_else(std::sync::PoisonError::into_inner).write_all(text.as_bytes()),
         };
     }
 

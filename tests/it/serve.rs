@@ -42,8 +42,16 @@ fn only_files_of_the_folder_are_served() {
         assert!(answer.contains("text/html") && answer.ends_with(text), "{target}: {answer}");
     }
     let outside = [
-        "/../outside.txt", "/node/../../outside.txt", "/%2e%2e/outside.txt", "/..%2foutside.txt", "//etc/passwd", "/node",
-        "/missing.html", "/./../outside.txt", "/..\\outside.txt", "/link.txt",
+        "/../outside.txt",
+        "/node/../../outside.txt",
+        "/%2e%2e/outside.txt",
+        "/..%2foutside.txt",
+        "//etc/passwd",
+        "/node",
+        "/missing.html",
+        "/./../outside.txt",
+        "/..\\outside.txt",
+        "/link.txt",
     ];
     for target in outside {
         let answer = answer(address, target);
