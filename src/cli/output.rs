@@ -4,10 +4,11 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use headwater::event::{Event, EventSink};
+use headwater::project::MASK;
 
 use crate::cli::settings::LOG_NAME;
 use crate::cli::warning::WarningRules;
@@ -15,35 +16,49 @@ use crate::cli::warning::WarningRules;
 /// A log file that has grown beyond this many bytes is set aside as `headwater.log.1` before the next run writes.
 const LOG_LIMIT_BYTES: u64 = 10 << 20;
 
-/// Where a printer's lines go.
-pub enum Output {
+/// Where a printer's lines go. Values of secret variables are masked in them, whatever tells them.
+pub struct Output {
+    place: Place,
+    secrets: Arc<[String]>,
+}
+
+enum Place {
     Console,
     File(Mutex<File>),
 }
 
 impl Output {
+    pub fn console(secrets: Arc<[String]>) -> Self {
+        Self { place: Place::Console, secrets }
+    }
+
     /// The log file in `folder`, made where there is none. A folder that cannot be written is no reason to stop.
-    pub fn log(folder: &Path) -> Option<Self> {
+    pub fn log(folder: &Path, secrets: Arc<[String]>) -> Option<Self> {
         let path = folder.join(LOG_NAME);
         std::fs::create_dir_all(folder).ok()?;
         if std::fs::metadata(&path).is_ok_and(|data| data.len() > LOG_LIMIT_BYTES) {
             std::fs::rename(&path, folder.join(format!("{LOG_NAME}.1"))).ok()?;
         }
         let file = OpenOptions::new().create(true).append(true).open(path).ok()?;
-        Some(Self::File(Mutex::new(file)))
+        Some(Self { place: Place::File(Mutex::new(file)), secrets })
     }
 
     /// A line as it is. A closed pipe or a full disk ends the output, not the run.
     pub fn line(&self, text: &str) {
-        let text = format!("{text}\n");
-        let _ = match self {
-            Self::Console => std::io::stdout().lock().write_all(text.as_bytes()),
-            Self::File(file) => file.lock().unwrap_or_else(std::sync::PoisonError::into_inner).write_all(text.as_bytes()),
+        let mut text = format!("{text}\n");
+        for secret in self.secrets.iter() {
+            if text.contains(secret) {
+                text = text.replace(secret, MASK);
+            }
+        }
+        let _ = match &self.place {
+            Place::Console => std::io::stdout().lock().write_all(text.as_bytes()),
+            Place::File(file) => file.lock().unwrap_or_else(std::sync::PoisonError::into_inner).write_all(text.as_bytes()),
         };
     }
 
     pub fn is_console(&self) -> bool {
-        matches!(self, Self::Console)
+        matches!(self.place, Place::Console)
     }
 }
 

@@ -43,5 +43,21 @@ fn source_line(location: &Location, root: &Path) -> Option<String> {
     let bytes = std::fs::read(root.join(&*location.path)).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let line = text.lines().nth(location.line.checked_sub(1)? as usize)?;
+    let line = if may_hold_secrets(&location.path, line) { hidden(line) } else { line.to_string() };
     (line.chars().count() <= 400).then(|| line.replace('\t', " "))
+}
+
+/// Lines of profiles.yml hold passwords; addresses of packages may hold tokens.
+fn may_hold_secrets(path: &str, line: &str) -> bool {
+    let name = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    matches!(name, "profiles.yml" | "profiles.yaml") || (line.contains("://") && line.contains('@'))
+}
+
+/// The line up to its first colon: the key without its value.
+fn hidden(line: &str) -> String {
+    match line.split_once(':') {
+        Some((key, value)) if !value.trim().is_empty() => format!("{key}: …"),
+        Some(_) => line.to_string(),
+        None => "…".to_string(),
+    }
 }

@@ -53,7 +53,7 @@ impl Session {
             }
             Box::new(TextPrinter { level, manner, root: root.to_path_buf(), target_name, output, state: Mutex::default() })
         };
-        let mut sinks = vec![printer(settings.json_log, settings.level, manner, Output::Console)];
+        let mut sinks = vec![printer(settings.json_log, settings.level, manner, Output::console(settings.secrets.clone()))];
         if let Some(file) = self.log(root) {
             let plain = Manner { style: Style { colors: false }, ..manner };
             sinks.push(printer(settings.log_file.json, settings.log_file.level, plain, file));
@@ -66,7 +66,7 @@ impl Session {
         let log = &self.settings.log_file;
         let in_project = || root.join("dbt_project.yml").exists().then(|| root.join("logs"));
         let folder = log.folder.clone().or_else(in_project).filter(|_| log.level != LogLevel::None)?;
-        Output::log(&folder)
+        Output::log(&folder, self.settings.secrets.clone())
     }
 
     /// A line of the command's own output: `ls`, `show`, `compile`. Under JSON logs it is a line of those.
@@ -74,7 +74,7 @@ impl Session {
         if self.settings.json_log {
             self.events(Path::new(""), "", "").emit(Event::Print { text: text.to_string() });
         } else {
-            Output::Console.line(text);
+            Output::console(self.settings.secrets.clone()).line(text);
         }
     }
 

@@ -2,11 +2,12 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use headwater::diagnostic::{Diagnostic, Outcome};
 use headwater::manifest::JsonMap;
-use headwater::project::{LoadOptions, yaml};
+use headwater::project::{self, LoadOptions, yaml};
 use headwater::world::World;
 use serde_json::{Value as Json, json};
 
@@ -24,6 +25,8 @@ pub struct Settings {
     pub log_file: LogFile,
     /// Width to which a node's line is filled.
     pub width: usize,
+    /// The values of secret environment variables.
+    pub secrets: Arc<[String]>,
     /// Whether the output of `print()` is shown.
     pub print: bool,
     pub fail_fast: bool,
@@ -76,6 +79,7 @@ impl Settings {
             level,
             log_file,
             width,
+            secrets: project::secrets(world).into(),
             print: env.flag(args.print, args.no_print, "DBT_PRINT").unwrap_or(true),
             style: Style { colors: colors(args, &env) },
             fail_fast: env.flag(args.fail_fast, args.no_fail_fast, "DBT_FAIL_FAST").unwrap_or(false),

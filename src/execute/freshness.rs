@@ -98,7 +98,7 @@ fn judged(
 ) -> FreshnessResult {
     let now = session.run.world.now();
     let (status, max_loaded_at, error) = match newest {
-        Err(failure) => (Status::RuntimeError, None, Some(failure.message_alone())),
+        Err(failure) => (Status::RuntimeError, None, Some(failure.message_alone(&session.run))),
         Ok(newest) => {
             // dbt takes an empty table as loaded in the year 1: as old as can be.
             let newest = newest.unwrap_or_else(year_one);

@@ -168,7 +168,7 @@ async fn run_project_hook(session: &Arc<Session>, node: &Arc<Node>, name: &str, 
     (result.execution_time, result.timing) = (clock.elapsed(), clock.timing);
     (result.status, result.failures, result.message) = match outcome {
         Ok(()) => (Status::Success, Some(0), Some(format!("{name} passed"))),
-        Err(failure) => (Status::Error, Some(1), Some(format!("{name} failed, error:\n {}", failure.body().1))),
+        Err(failure) => (Status::Error, Some(1), Some(format!("{name} failed, error:\n {}", failure.body(&session.run).1))),
     };
     result
 }

@@ -5,6 +5,8 @@ use crate::adapter::AdapterError;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Node;
 
+use super::RunRequest;
+
 /// Why a node failed.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -32,22 +34,22 @@ pub(super) struct CompiledFile {
 
 impl Failure {
     /// The whole message for `node`, as results and the summary show it.
-    pub fn message(&self, node: &Node) -> String {
-        let (kind, body) = self.body();
+    pub fn message(&self, node: &Node, run: &RunRequest) -> String {
+        let (kind, body) = self.body(run);
         let head = format!("{kind} Error in {} {} ({})", node.resource_type, node.name, node.original_file_path);
         framed(&head, &body)
     }
 
     /// The message where there is no node: operations.
-    pub fn message_alone(&self) -> String {
-        let (kind, body) = self.body();
+    pub fn message_alone(&self, run: &RunRequest) -> String {
+        let (kind, body) = self.body(run);
         framed(&format!("{kind} Error"), &body)
     }
 
     /// Without the frame: hooks put their own around it.
-    pub fn body(&self) -> (&'static str, String) {
+    pub fn body(&self, run: &RunRequest) -> (&'static str, String) {
         match self {
-            Self::Compilation(diagnostic) => ("Compilation", diagnostic_text(diagnostic)),
+            Self::Compilation(diagnostic) => ("Compilation", diagnostic_text(diagnostic, run)),
             Self::Database { error, sent } => ("Database", database_text(error, sent.as_ref())),
             Self::Runtime(message) => ("Runtime", message.clone()),
         }
@@ -70,10 +72,17 @@ fn framed(head: &str, body: &str) -> String {
     text
 }
 
-fn diagnostic_text(diagnostic: &Diagnostic) -> String {
+fn diagnostic_text(diagnostic: &Diagnostic, run: &RunRequest) -> String {
     let mut text = diagnostic.message.clone();
     if let Some(location) = diagnostic.location.as_ref().filter(|location| location.line > 0) {
-        text.push_str(&format!("\n--> {location}"));
+        // What lies in no file of the project (a built-in macro, an inline query) has no line to show.
+        let source = run.world.read(&run.project.root.join(&*location.path)).ok();
+        match source {
+            Some(bytes) => {
+                text.push_str(&caret(&location.path, &String::from_utf8_lossy(&bytes), (location.line, location.column)));
+            }
+            None => text.push_str(&format!("\n--> {location}")),
+        }
     }
     for frame in &diagnostic.trace {
         text.push_str(&format!("\n{frame}"));

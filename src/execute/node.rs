@@ -56,7 +56,7 @@ pub(super) async fn run(session: &Arc<Session>, node: &Arc<Node>, thread_id: Str
             (result.status, result.message, result.failures) = (done.status, done.message, done.failures);
             result.adapter_response = done.response;
         }
-        Err(failure) => (result.status, result.message) = (Status::Error, Some(failure.message(node))),
+        Err(failure) => (result.status, result.message) = (Status::Error, Some(failure.message(node, &session.run))),
     }
     result
 }

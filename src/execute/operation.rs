@@ -27,7 +27,7 @@ pub async fn run_operation(run: RunRequest, name: &str, args: &JsonMap) -> RunOu
     let outcome = clock.time("execute", world.as_ref(), call(&session, package, name, args.clone())).await;
     let (status, message) = match outcome {
         Ok(()) => (Status::Success, None),
-        Err(failure) => (Status::Error, Some(failure.message_alone())),
+        Err(failure) => (Status::Error, Some(failure.message_alone(&session.run))),
     };
     let elapsed = clock.elapsed();
     let result = NodeResult {

@@ -43,14 +43,14 @@ pub async fn show(run: RunRequest, subject: ShowSubject, limit: Option<usize>) -
     };
     let failed = external::stage(&session).await;
     if let Some(reason) = external::blocked_nodes(&session, &failed).remove(&node.unique_id) {
-        return Err(Failure::Runtime(reason).message(&node));
+        return Err(Failure::Runtime(reason).message(&node, &session.run));
     }
     let outcome = tokio::select! {
         biased;
         outcome = rows(&session, &node, limit) => outcome,
         () = session.stop.cancelled() => Err(Failure::Runtime("cancelled while it ran".to_string())),
     };
-    let (sql, rows) = outcome.map_err(|failure| if inline { failure.message_alone() } else { failure.message(&node) })?;
+    let (sql, rows) = outcome.map_err(|failure| if inline { failure.message_alone(&session.run) } else { failure.message(&node, &session.run) })?;
     Ok(Shown { unique_id: node.unique_id.clone(), name: node.name.clone(), sql, rows })
 }
 
@@ -60,7 +60,7 @@ pub async fn compile_text(run: RunRequest, sql: String) -> Result<String, String
     let node = Arc::new(inline_node(&session.run.project, sql));
     let context = session.context.clone();
     let compiled = session.blocking(move || compile(&node, &context)).await;
-    compiled.map(|compiled| compiled.sql).map_err(|error| Failure::from(error).message_alone())
+    compiled.map(|compiled| compiled.sql).map_err(|error| Failure::from(error).message_alone(&session.run))
 }
 
 async fn rows(session: &Arc<Session>, node: &Arc<Node>, limit: Option<usize>) -> Result<(String, Rows), Failure> {

@@ -170,7 +170,11 @@ impl<'m> Selector<'m> {
         self.settle(&mut picked);
         if picked.direct.is_empty() {
             let message = format!("The selection criterion '{raw}' does not match any enabled nodes");
-            self.warnings.push(Diagnostic::warning("selection-empty", message));
+            let bare = raw.trim_matches(|c: char| c == '+' || c == '@' || c.is_ascii_digit());
+            let bare = bare.rsplit(':').next().unwrap_or(bare);
+            let names: Vec<String> = self.members.iter().map(Member::search_name).collect();
+            let warning = Diagnostic::warning("selection-empty", message);
+            self.warnings.push(warning.suggest(bare, names.iter().map(String::as_str)));
         }
         Ok(picked)
     }

@@ -24,6 +24,7 @@ mod yaml_1_1;
 
 pub use files::{FileKind, ProjectFile, discover, read_text};
 pub use jinja_text::{BaseContext, DBT_VERSION, SECRET_PREFIX, has_jinja};
+pub use profile::{MASK, secrets};
 pub use load::{LoadOptions, load};
 pub use properties::{PropertyEntry, PropertyFile, Section, read_properties};
 
@@ -67,6 +68,8 @@ pub struct Target {
     pub threads: usize,
     /// Every key of the output, secrets included: for the adapter only, never for Jinja, logs or artifacts.
     pub settings: JsonMap,
+    /// The values of the secret environment variables (`DBT_ENV_SECRET…`): what holds one is masked wherever it is shown.
+    pub secrets: Vec<String>,
 }
 
 /// A loaded project.

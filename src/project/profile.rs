@@ -17,6 +17,9 @@ const FILE: &str = "profiles.yml";
 /// The engine a project runs on when nothing says otherwise.
 const EMBEDDED: &str = "datafusion";
 
+/// What stands for a secret, as in dbt.
+pub const MASK: &str = "*****";
+
 /// Connection settings that Jinja may see in `target`, as dbt's adapters list them; never passwords, tokens or keys.
 #[rustfmt::skip]
 const SHOWN_SETTINGS: &[&str] = &[
@@ -135,6 +138,7 @@ fn built_in(world: &dyn World, options: &LoadOptions, root: &Path, profile: Opti
         schema: "main".to_string(),
         threads: options.threads.unwrap_or_else(|| world.cores()).max(1),
         settings,
+        secrets: secrets(world),
     })
 }
 
@@ -169,6 +173,7 @@ impl Chooser<'_> {
             database,
             schema,
             settings,
+            secrets: secrets(self.world),
         })
     }
 
@@ -323,7 +328,7 @@ impl Target {
     pub fn context(&self) -> JsonMap {
         let mut shown: JsonMap = SHOWN_SETTINGS
             .iter()
-            .filter_map(|key| self.settings.get(*key).map(|value| (key.to_string(), value.clone())))
+            .filter_map(|key| self.settings.get(*key).map(|value| (key.to_string(), self.masked(value))))
             .collect();
         let aliases: &[&str] = match self.adapter_type.as_str() {
             "postgres" | "redshift" => &["dbname"],
@@ -343,4 +348,18 @@ impl Target {
         shown.insert("profile_name".into(), self.profile_name.as_str().into());
         shown
     }
+
+    /// The value, or asterisks for a text that holds a secret.
+    fn masked(&self, value: &Json) -> Json {
+        match value.as_str() {
+            Some(text) if self.secrets.iter().any(|secret| text.contains(secret.as_str())) => MASK.into(),
+            _ => value.clone(),
+        }
+    }
+}
+
+/// The values of all secret environment variables.
+pub fn secrets(world: &dyn World) -> Vec<String> {
+    let named = |(name, value): (String, String)| (name.starts_with(super::SECRET_PREFIX) && !value.is_empty()).then_some(value);
+    world.environment().into_iter().filter_map(named).collect()
 }

@@ -19,6 +19,24 @@ impl Resolver<'_> {
         self.check_snapshots();
         self.check_names();
         self.check_config_paths();
+        self.check_config_keys();
+    }
+
+    /// Config keys of one's own are allowed; one that is nearly a known key is a slip of the finger.
+    fn check_config_keys(&mut self) {
+        let mut told: BTreeSet<(&str, &str)> = BTreeSet::new();
+        let mut found = Vec::new();
+        for node in self.manifest.nodes.values() {
+            for key in node.unrendered_config.keys() {
+                let Some(meant) = config::misspelt(node.resource_type, key) else { continue };
+                if told.insert((key, node.resource_type.as_str())) {
+                    let message = format!("`{key}` is no config that headwater or dbt knows; `{}` sets it", node.name);
+                    let warning = Diagnostic::warning("unknown-config", message).at(node.location.clone());
+                    found.push(warning.help(format!("did you mean `{meant}`?")));
+                }
+            }
+        }
+        self.diagnostics.extend(found);
     }
 
     fn check_groups(&mut self) {

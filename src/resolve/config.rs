@@ -256,8 +256,27 @@ fn hook(value: Json) -> Json {
     hook
 }
 
+/// How alike (Jaro–Winkler) a key and a known one are for the key to be a slip: adapters' own keys are less alike.
+const SLIP: f64 = 0.93;
+
+/// The known key that `key` nearly is, where it is none itself.
+pub(crate) fn misspelt(kind: ResourceType, key: &str) -> Option<&'static str> {
+    let known = known_keys(kind)?;
+    let key = canonical(key);
+    if known.contains_key(key) || kind == ResourceType::Test {
+        return None;
+    }
+    let likeness = |name: &str| strsim::jaro_winkler(&key.to_lowercase(), name);
+    let near = known.keys().map(|name| (likeness(name), name.as_str())).filter(|(score, _)| *score >= SLIP);
+    near.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
+}
+
 /// A kind's known keys with their defaults, in dbt 1.12's order.
 fn defaults(kind: ResourceType) -> JsonMap {
+    known_keys(kind).cloned().unwrap_or_else(|| make_defaults(kind))
+}
+
+fn known_keys(kind: ResourceType) -> Option<&'static JsonMap> {
     static KNOWN: LazyLock<HashMap<ResourceType, JsonMap>> = LazyLock::new(|| {
         use ResourceType::*;
         let kinds = [
@@ -277,7 +296,7 @@ fn defaults(kind: ResourceType) -> JsonMap {
         ];
         kinds.into_iter().map(|kind| (kind, make_defaults(kind))).collect()
     });
-    KNOWN.get(&kind).cloned().unwrap_or_else(|| make_defaults(kind))
+    KNOWN.get(&kind)
 }
 
 fn make_defaults(kind: ResourceType) -> JsonMap {

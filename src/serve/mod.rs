@@ -28,10 +28,19 @@ async fn file(State(folder): State<Arc<PathBuf>>, uri: Uri) -> Response {
     let Some(path) = below(&folder, uri.path()) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    match tokio::fs::read(&path).await {
+    match read_within(&folder, &path).await {
         Ok(bytes) => ([(header::CONTENT_TYPE, content_type(&path))], bytes).into_response(),
         Err(_) => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+/// The file's bytes, unless a link leads out of the folder.
+async fn read_within(folder: &Path, path: &Path) -> std::io::Result<Vec<u8>> {
+    let (folder, path) = (tokio::fs::canonicalize(folder).await?, tokio::fs::canonicalize(path).await?);
+    if !path.starts_with(&folder) {
+        return Err(std::io::ErrorKind::NotFound.into());
+    }
+    tokio::fs::read(&path).await
 }
 
 /// The file a request names; none where the path would leave the folder.

@@ -12,4 +12,5 @@ mod lake;
 mod project;
 mod project_yaml;
 mod resolve;
+mod serve;
 mod sql;

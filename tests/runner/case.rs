@@ -57,6 +57,9 @@ pub struct Step {
     /// Files and folders that must not be there afterwards.
     #[serde(default)]
     pub gone: Vec<PathBuf>,
+    /// Texts that no file below `target`, `logs` and `warehouse` may hold afterwards.
+    #[serde(default)]
+    nowhere: Vec<String>,
 }
 
 impl Case {
@@ -129,6 +132,24 @@ impl Step {
             .extend(self.present.iter().filter(|path| !output.exists(path)).map(|path| format!("{} is missing", path.display())));
         complaints
             .extend(self.gone.iter().filter(|path| output.exists(path)).map(|path| format!("{} is still there", path.display())));
+        for folder in ["target", "logs", "warehouse"] {
+            complaints.extend(holders(&output.project.join(folder), &self.nowhere));
+        }
         complaints
     }
+}
+
+/// The files below `folder` that hold one of the texts.
+fn holders(folder: &Path, texts: &[String]) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut found = Vec::new();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            found.extend(holders(&path, texts));
+        } else if let Ok(bytes) = std::fs::read(&path) {
+            let holds = |text: &&String| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+            found.extend(texts.iter().filter(holds).map(|text| format!("{} holds `{text}`", path.display())));
+        }
+    }
+    found
 }

@@ -32,7 +32,7 @@ pub struct Output {
     pub exit: Option<i32>,
     pub stdout: String,
     pub stderr: String,
-    project: PathBuf,
+    pub project: PathBuf,
 }
 
 impl Output {

@@ -18,9 +18,9 @@ pub fn run(args: &CleanArgs, session: &Session) -> Exit {
     match clean(&project, args.no_clean_project_files_only) {
         Ok(removed) => {
             for path in &removed {
-                println!("Cleaned {}", path.display());
+                session.say(&format!("Cleaned {}", path.display()));
             }
-            println!("Finished cleaning all paths.");
+            session.say("Finished cleaning all paths.");
             Exit::Success
         }
         Err(error) => session.complain(&project.root, *error),

@@ -10,31 +10,32 @@ use crate::cli::{Exit, VERSION};
 
 pub fn run(args: &DebugArgs, session: &Session) -> Exit {
     if args.config_dir {
-        println!("{}", session.settings.load.profiles_dir.clone().unwrap_or_else(|| session.folder()).display());
+        let folder = session.settings.load.profiles_dir.clone().unwrap_or_else(|| session.folder());
+        session.say(&format!("{}", folder.display()));
         return Exit::Success;
     }
-    println!("headwater version: {VERSION}\nos info: {} {}", std::env::consts::OS, std::env::consts::ARCH);
+    session.say(&format!("headwater version: {VERSION}\nos info: {} {}", std::env::consts::OS, std::env::consts::ARCH));
     let project = match pipeline::load_project(session.world.as_ref(), &session.settings.load) {
         Ok((project, _)) => project,
         Err(error) => {
-            println!("Configuration:\n  dbt_project.yml and profiles.yml [{}]", session.settings.style.red("ERROR"));
+            session.say(&format!("Configuration:\n  dbt_project.yml and profiles.yml [{}]", session.settings.style.red("ERROR")));
             return session.complain(&session.folder(), *error);
         }
     };
     let ok = session.settings.style.green("OK found and valid");
     if !args.connection {
-        println!(
+        session.say(&format!(
             "Configuration:\n  dbt_project.yml [{ok}]\n  profile `{}`, target `{}` [{ok}]",
             project.target.profile_name, project.target.target_name
-        );
+        ));
     }
     connection(&project, session)
 }
 
 fn connection(project: &Project, session: &Session) -> Exit {
-    println!("Connection:");
+    session.say("Connection:");
     for (label, value) in described(project) {
-        println!("  {label}: {value}");
+        session.say(&format!("  {label}: {value}"));
     }
     let tested = super::block_on(async {
         let adapter = pipeline::connect(project).await?;
@@ -42,11 +43,12 @@ fn connection(project: &Project, session: &Session) -> Exit {
     });
     match tested {
         Ok(Ok(_)) => {
-            println!("  Connection test: [{}]\n\nAll checks passed!", session.settings.style.green("OK connection ok"));
+            session.say(&format!("  Connection test: [{}]\n", session.settings.style.green("OK connection ok")));
+            session.say("All checks passed!");
             Exit::Success
         }
         Ok(Err(error)) => {
-            println!("  Connection test: [{}]", session.settings.style.red("ERROR"));
+            session.say(&format!("  Connection test: [{}]", session.settings.style.red("ERROR")));
             session.complain(&project.root, *error)
         }
         Err(error) => session.complain(&project.root, Diagnostic::error("io", error.to_string())),

@@ -294,6 +294,7 @@ pub fn project(root: PathBuf) -> Project {
             database: "db".to_string(),
             schema: "main".to_string(),
             threads: 1,
+            secrets: Vec::new(),
             settings: JsonMap::new(),
         },
         cli_vars: config(json!({"color": "blue"})),

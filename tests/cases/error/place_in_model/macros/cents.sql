@@ -1,0 +1,3 @@
+{% macro cents(x) %}
+  {{ x.nope.more }}
+{% endmacro %}

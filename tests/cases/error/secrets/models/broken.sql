@@ -1,0 +1,1 @@
+select * from nowhere where x in ('{{ target.user }}', '{{ target.get("password") }}', '{{ target.items() | list | join(",") | replace("'", "") }}')
