@@ -18,7 +18,7 @@ pub fn check(binary: &Path, root: &Path) -> Result<(), Failed> {
     }
     let printed = String::from_utf8(output.stdout)?;
     let path = root.join(PAGE);
-    if std::env::var_os("HEADWATER_UPDATE").is_some() {
+    if std::env::var_os("HEADWATER_UPDATE").is_some_and(|value| value != "0") {
         std::fs::write(path, printed)?;
         return Ok(());
     }
