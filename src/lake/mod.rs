@@ -12,6 +12,7 @@ mod external;
 mod guess;
 mod seed;
 mod storage;
+mod sweep;
 mod table;
 mod types;
 mod value;

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::storage::{Folder, PRIVATE};
 use super::types::has_local_timestamps;
-use super::{LakeError, LakeResult, Storage, TableName};
+use super::{LakeError, LakeResult, Storage, TableName, sweep};
 
 /// A checkpoint is written each time the log has grown by so many entries.
 const CHECKPOINT_EVERY: u64 = 10;
@@ -83,8 +83,10 @@ impl Lake {
         self.storage.folder_at(&[PRIVATE, "trash", &Uuid::new_v4().to_string()])
     }
 
-    /// A folder for a table that lives no longer than its maker.
-    pub fn scratch(&self) -> LakeResult<Folder> {
+    /// A folder for a table that lives no longer than its maker. Those of makers that were killed are removed on the way.
+    pub async fn scratch(&self) -> LakeResult<Folder> {
+        // What cannot be removed now is tried again by the next one.
+        let _ = self.sweep_abandoned().await;
         self.storage.folder_at(&[PRIVATE, "scratch", &Uuid::new_v4().to_string()])
     }
 
@@ -179,7 +181,7 @@ impl Lake {
             if written.base.is_some_and(|base| current.as_ref().and_then(DeltaTable::version) != Some(base)) {
                 return Ok(false);
             }
-            let mut metadata = new_metadata(&kernel_schema, partition_by, [("delta.enableExpiredLogCleanup", "true")])?;
+            let mut metadata = new_metadata(&kernel_schema, partition_by, [(sweep::OURS, "true")])?;
             if let Some(description) = &written.notes.description {
                 metadata = metadata.with_description(description.clone())?;
             }
@@ -292,11 +294,15 @@ pub struct Replacement<'a> {
     pub base: Option<u64>,
 }
 
-/// A checkpoint only makes reading faster: that one could not be written is no failure of the commit before it.
+/// A checkpoint only makes reading faster, and old files only take space: that it did not work is no failure of the commit
+/// before it.
 async fn checkpoint(log: LogStoreRef, version: u64) {
     let mut table = DeltaTable::new(log);
     if table.load_version(version).await.is_ok() {
         let _ = deltalake::checkpoints::create_checkpoint(&table, None).await;
+    }
+    if table.load().await.is_ok() {
+        let _ = sweep::expired(table, None).await;
     }
 }
 

@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use headwater::adapter::{Adapter, AdapterError, ExternalTable, IncrementalWrite, Operation, TableOptions, Target, connect};
+use headwater::lake::{Lake, Storage, TableName};
 use headwater::name::{Relation, RelationType};
 use headwater::rows::{Cell, ColumnType};
 use serde_json::json;
@@ -665,5 +667,48 @@ fn catalog_freshness_and_rename() {
         assert!(place.folder.path().join("lake/main/many/_delta_log/00000000000000000009.checkpoint.parquet").is_file());
         let fresh = open(place.folder.path()).await;
         assert_eq!(fresh.query("select r from many", None).await.expect("query").rows, [[Cell::Integer(11)]]);
+    });
+}
+
+#[test]
+fn old_files_go_when_they_are_old_enough() {
+    multi(async {
+        let place = Place::new().await;
+        for round in 0..12 {
+            place.apply(table_as("t", &format!("select {round} as r"))).await;
+        }
+        let data_files = || {
+            let files = std::fs::read_dir(place.folder.path().join("lake/main/t")).expect("the table's folder");
+            files.filter(|file| file.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|end| end == "parquet"))).count()
+        };
+        let lake = Lake::new(Storage::open("lake", place.folder.path(), &[]).expect("storage"));
+        let table = TableName::new("main", "t");
+        // A week is not over: every version can still be read.
+        assert_eq!(lake.sweep_table(&table, None).await.expect("sweep"), 0);
+        assert_eq!(data_files(), 12);
+        assert_eq!(lake.sweep_table(&table, Some(Duration::ZERO)).await.expect("sweep"), 11);
+        assert_eq!((data_files(), place.rows("select r from t").await), (1, "11".to_string()));
+        // A table of another tool is left as it is.
+        let log = place.folder.path().join("lake/main/foreign/_delta_log/00000000000000000000.json");
+        place.write("lake/main/foreign/old.parquet", "x");
+        let made = std::fs::read_to_string(place.folder.path().join("lake/main/t/_delta_log/00000000000000000000.json"));
+        let foreign = made.expect("the log").replace("delta.enableExpiredLogCleanup", "delta.appendOnly.of.theirs");
+        place.write(log.to_str().expect("a path"), foreign);
+        assert_eq!(lake.sweep_table(&TableName::new("main", "foreign"), Some(Duration::ZERO)).await.expect("sweep"), 0);
+    });
+}
+
+#[test]
+fn what_killed_processes_left_is_removed() {
+    multi(async {
+        let place = Place::new().await;
+        let old = place.write("lake/_headwater/scratch/dead/part.parquet", "x");
+        let running = place.write("lake/_headwater/scratch/running/part.parquet", "x");
+        let days_ago = std::time::SystemTime::now() - Duration::from_secs(3 * 24 * 3600);
+        let opened = std::fs::File::options().write(true).open(&old).expect("the file");
+        opened.set_modified(days_ago).expect("its time");
+        let lake = Lake::new(Storage::open("lake", place.folder.path(), &[]).expect("storage"));
+        lake.sweep_abandoned().await.expect("sweep");
+        assert!(!old.exists() && running.exists());
     });
 }

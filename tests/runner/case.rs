@@ -69,6 +69,20 @@ impl Case {
         self.project.as_ref().map_or_else(|| folder.to_path_buf(), |project| root.join(project))
     }
 
+    /// What the program has to be told to find the services.
+    pub fn service_variables(&self) -> Vec<(String, String)> {
+        let Some(address) = self.requires.iter().find(|name| *name == "s3").and_then(|name| address(name)) else {
+            return Vec::new();
+        };
+        let variables = [
+            ("AWS_ENDPOINT_URL", format!("http://{address}")),
+            ("AWS_ACCESS_KEY_ID", "test".to_string()),
+            ("AWS_SECRET_ACCESS_KEY", "test".to_string()),
+            ("AWS_REGION", "us-east-1".to_string()),
+        ];
+        variables.map(|(name, value)| (name.to_string(), value)).into()
+    }
+
     /// Why the case cannot run here, if it cannot.
     pub fn missing_service(&self) -> Option<String> {
         self.requires.iter().find_map(|name| match address(name) {

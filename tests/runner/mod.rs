@@ -36,7 +36,7 @@ pub fn run(binary: &Path, root: &Path, folder: &Path) -> Result<Completion, Fail
         return Ok(Completion::ignored_with(reason));
     }
     let place = tempfile::tempdir()?;
-    let program = Program::prepare(binary, place.path(), &case.project(root, folder))?;
+    let program = Program::prepare(binary, place.path(), &case.project(root, folder), case.service_variables())?;
     let mut outputs = Vec::new();
     for (number, step) in (1..).zip(&case.steps) {
         let output = program.step(step)?;

@@ -22,6 +22,8 @@ pub struct Program {
     /// The copy of the project, where it runs.
     pub project: PathBuf,
     home: PathBuf,
+    /// Variables that say where the services are.
+    services: Vec<(String, String)>,
 }
 
 /// What a call left behind, with texts normalised.
@@ -41,7 +43,7 @@ impl Output {
 
 impl Program {
     /// Copies `source` to `<place>/project`.
-    pub fn prepare(binary: &Path, place: &Path, source: &Path) -> Result<Self, Failed> {
+    pub fn prepare(binary: &Path, place: &Path, source: &Path, services: Vec<(String, String)>) -> Result<Self, Failed> {
         // Links resolved: the program may print either form of a path.
         let place = place.canonicalize()?;
         let (project, home) = (place.join("project"), place.join("home"));
@@ -58,7 +60,7 @@ impl Program {
                 false => fs::copy(entry.path(), target).map(|_| ())?,
             }
         }
-        Ok(Self { binary: binary.to_path_buf(), project, home })
+        Ok(Self { binary: binary.to_path_buf(), project, home, services })
     }
 
     pub fn step(&self, step: &Step) -> Result<Output, Failed> {
@@ -81,6 +83,7 @@ impl Program {
             .env_clear()
             .envs(kept)
             .env("HOME", &self.home)
+            .envs(self.services.iter().map(|(name, value)| (name, value)))
             .envs(env)
             .output()
             .map_err(|error| format!("{} does not start: {error}", self.binary.display()))?;

@@ -250,7 +250,7 @@ impl Rows {
         batches: Vec<RecordBatch>,
         rest: SendableRecordBatchStream,
     ) -> Result<Self, AdapterError> {
-        let folder = engine.lake.scratch()?;
+        let folder = engine.lake.scratch().await?;
         let target = Arc::clone(schema);
         let rest = rest.map(move |batch| Ok(cast_batch(&batch?, &target)?));
         let all = futures::stream::iter(batches.into_iter().map(Ok)).chain(rest);

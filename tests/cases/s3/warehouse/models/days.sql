@@ -1,0 +1,2 @@
+{{ config(materialized='incremental', unique_key='day') }}
+select * from {{ ref('by_day') }}
