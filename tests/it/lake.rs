@@ -679,7 +679,9 @@ fn old_files_go_when_they_are_old_enough() {
         }
         let data_files = || {
             let files = std::fs::read_dir(place.folder.path().join("lake/main/t")).expect("the table's folder");
-            files.filter(|file| file.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|end| end == "parquet"))).count()
+            files
+                .filter(|file| file.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|end| end == "parquet")))
+                .count()
         };
         let lake = Lake::new(Storage::open("lake", place.folder.path(), &[]).expect("storage"));
         let table = TableName::new("main", "t");
