@@ -4,6 +4,7 @@
     measure.py run RESULT.json LABEL RUNS CLEAN -- COMMAND ...   runs COMMAND RUNS times, each after the shell text CLEAN, and keeps the
                                                                  medians: CPU and wall seconds, and the highest peak of memory
     measure.py compare RESULT.json OURS THEIRS                   prints both and the ratios
+    measure.py show RESULT.json                                  prints all that was measured
 
 Standard library only. CPU is user and system time of the command and all it waited for; memory is the largest resident set of
 any one process."""
@@ -41,12 +42,16 @@ def run(result, label, runs, clean, command):
     Path(result).write_text(json.dumps(known, indent=2) + "\n")
 
 
-def compare(result, ours, theirs):
-    known = json.loads(Path(result).read_text())
+def show(known, labels):
     print(f"{'':24}{'CPU s':>10}{'wall s':>10}{'peak MB':>10}")
-    for label in (ours, theirs):
+    for label in labels:
         one = known[label]
         print(f"{label:24}{one['cpu_s']:10.2f}{one['wall_s']:10.2f}{one['peak_mb']:10.0f}")
+
+
+def compare(result, ours, theirs):
+    known = json.loads(Path(result).read_text())
+    show(known, (ours, theirs))
     ratios = [known[ours][key] / known[theirs][key] for key in ("cpu_s", "wall_s", "peak_mb")]
     print(f"{'ratio':24}{ratios[0]:10.2f}{ratios[1]:10.2f}{ratios[2]:10.2f}")
 
@@ -57,6 +62,9 @@ def main():
             run(result, label, runs, clean, command)
         case ["compare", result, ours, theirs]:
             compare(result, ours, theirs)
+        case ["show", result]:
+            known = json.loads(Path(result).read_text())
+            show(known, known)
         case _:
             sys.exit(__doc__)
 

@@ -31,7 +31,7 @@ mkdir "$work/profiles"
 printf '%s:\n  target: dev\n  outputs:\n    dev: {type: datafusion, path: "%s/warehouse", schema: main}\n' "$profile" "$work" > "$work/profiles/profiles.yml"
 python3 "$benches/measure.py" run "$result" headwater "$runs" "rm -rf target" -- "$headwater" parse --no-partial-parse --profiles-dir "$work/profiles"
 cp target/manifest.json "$work/ours.json"
-python3 "$benches/measure.py" run "$result" dbt-2.0 "$runs" "rm -rf target" -- "$dbt" parse --no-partial-parse
+python3 "$benches/measure.py" run "$result" dbt-2.0 "$runs" "rm -rf target" -- "$dbt" parse --no-partial-parse --profiles-dir .
 cp target/manifest.json "$work/theirs.json"
 
 echo "cold parse of $models models, median of $runs"
