@@ -40,15 +40,20 @@ impl Cell {
         }
     }
 
-    /// The cell as JSON; a decimal becomes a number where JSON holds it exactly enough (as dbt's `show` prints it).
+    /// The cell as JSON; as dbt's `show` prints it: a decimal is a number, a timestamp in ISO 8601 with a `T`.
     pub fn to_json(&self) -> Json {
         match self {
             Self::Null => Json::Null,
             Self::Boolean(value) => Json::from(*value),
             Self::Integer(value) => Json::from(*value),
             Self::Float(value) => Json::from(*value),
-            Self::Decimal(text) => text.parse::<f64>().map_or_else(|_| Json::from(text.as_str()), Json::from),
-            Self::Date(text) | Self::Timestamp(text) | Self::Text(text) => Json::from(text.as_str()),
+            Self::Decimal(text) => match (text.parse::<i64>(), text.parse::<f64>()) {
+                (Ok(whole), _) => Json::from(whole),
+                (Err(_), Ok(number)) => Json::from(number),
+                (Err(_), Err(_)) => Json::from(text.as_str()),
+            },
+            Self::Timestamp(text) => Json::from(text.replacen(' ', "T", 1)),
+            Self::Date(text) | Self::Text(text) => Json::from(text.as_str()),
         }
     }
 }

@@ -17,7 +17,7 @@ pub fn diagnostic(diagnostic: &Diagnostic, root: &Path, style: Style) -> String 
         text.push_str(&place(location, root, style));
     }
     for frame in &diagnostic.trace {
-        text.push_str(&format!("\n   {} {frame}", style.dim("in")));
+        text.push_str(&format!("\n   {frame}"));
     }
     for help in &diagnostic.help {
         text.push_str(&format!("\n   {} {help}", style.green("help:")));

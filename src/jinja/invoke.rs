@@ -9,7 +9,7 @@ use minijinja::value::{Object, ObjectRepr, Tuple};
 use minijinja::{Error, ErrorKind, State, Value};
 
 use super::arguments::Arguments;
-use super::collection::dict;
+use super::collection::{dict, owned};
 use super::context::Root;
 use super::error::carry;
 use crate::diagnostic::Diagnostic;
@@ -124,7 +124,7 @@ impl Bound {
         let mut bound = Self { values: IndexMap::new(), caller: None, varargs: Value::UNDEFINED, kwargs: Value::UNDEFINED };
         let count = signature.parameters.len();
         for (parameter, value) in signature.parameters.iter().zip(args.positional) {
-            bound.values.insert(parameter.clone(), value.clone());
+            bound.values.insert(parameter.clone(), owned(value.clone()));
         }
         if args.positional.len() > count && !signature.takes_varargs {
             return Err(carry(too_many(name, count, args.positional.len())));
@@ -133,7 +133,7 @@ impl Bound {
         let mut rest = Vec::new();
         for (key, value) in &args.named {
             if signature.parameters.contains(key) {
-                if bound.values.insert(key.clone(), value.clone()).is_some() {
+                if bound.values.insert(key.clone(), owned(value.clone())).is_some() {
                     return Err(carry(twice(name, key)));
                 }
             } else if key == "caller" {

@@ -11,11 +11,12 @@ const STRATEGIES: [&str; 3] = ["append", "merge", "delete+insert"];
 const SCHEMA_CHANGES: [&str; 4] = ["ignore", "append_new_columns", "sync_all_columns", "fail"];
 
 pub(super) fn plan(input: &Input<'_>) -> Outcome<Work> {
-    let strategy = Strategy::of(input)?;
     // A view of the name is replaced, as with a full refresh.
     if input.full_refresh() || input.state.existing != Some(RelationType::Table) {
         return Ok(Work::of(input.table_as()));
     }
+    // As in dbt, a strategy that is not known here is a mistake only once it is asked for.
+    let strategy = Strategy::of(input)?;
     let change = SchemaChange::of(input)?;
     let mut operations = change.operations(input)?;
     let target = change.target_columns(input);
