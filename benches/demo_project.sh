@@ -4,6 +4,7 @@
 #
 #   benches/demo_project.sh CHECKOUT DATA   DATA holds category.csv date.csv event.csv listing.csv sale.csv user.csv venue.csv
 #                                           (delimited by `|`, with a header line)
+#   HEADWATER_BINARY=<path> runs that program instead of a release build made here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,8 +13,8 @@ data="${2:-}"
 [ -f "$checkout/dbt_project.yml" ] || { echo "skipped: there is no project at '$checkout'"; exit 0; }
 [ -f "$data/sale.csv" ] || { echo "skipped: there is no data at '$data'"; exit 0; }
 
-cargo build --release --quiet
-headwater="${CARGO_TARGET_DIR:-$PWD/target}/release/headwater"
+headwater="${HEADWATER_BINARY:-${CARGO_TARGET_DIR:-$PWD/target}/release/headwater}"
+[ -n "${HEADWATER_BINARY:-}" ] || cargo build --release --quiet
 check="$PWD/benches/demo_counts.py"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
@@ -36,7 +37,18 @@ default:
 YAML
 
 cd "$work/project"
+"$headwater" run-operation stage_external_sources
 "$headwater" build
 python3 "$check" target
+"$headwater" compile --quiet
+for analysis in target/compiled/dbt_redshift_demo/analyses/*.sql; do
+    rows="$("$headwater" show --quiet --limit -1 --output json --inline "$(cat "$analysis")" | grep -c '^    }')"
+    echo "analysis $(basename "$analysis" .sql): $rows rows"
+done
 "$headwater" docs generate
-[ -f target/catalog.json ] && [ -f target/index.html ] && echo "docs: target/index.html"
+for made in manifest.json catalog.json site/index.html; do
+    [ -s "target/$made" ] || { echo "docs generate made no $made"; exit 1; }
+done
+"$headwater" build --quiet
+python3 "$check" target
+echo "the demo project does all it should, twice"

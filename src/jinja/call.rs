@@ -228,8 +228,10 @@ fn set(_root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
         Ok(items) => items,
         Err(error) => return args.get(1, "default").cloned().ok_or(error),
     };
-    let distinct: indexmap::IndexSet<Value> = items.collect();
-    Ok(list(distinct.into_iter().collect()))
+    // In the order of the values, so that two sets of the same items are equal however they came about.
+    let mut distinct: Vec<Value> = items.collect::<indexmap::IndexSet<Value>>().into_iter().collect();
+    distinct.sort();
+    Ok(list(distinct))
 }
 
 fn zip(_root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
