@@ -47,6 +47,7 @@ pub fn elapsed<'a>(nodes: impl Iterator<Item = &'a NodeInfo>, elapsed: f64) -> S
             None => counts.push((kind, 1)),
         }
     }
+    counts.sort();
     let what: Vec<String> = counts.iter().map(|(kind, count)| plural(*count, kind)).collect();
     let what = if what.is_empty() { String::new() } else { format!(" {}", what.join(", ")) };
     let whole = elapsed as u64;

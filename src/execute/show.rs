@@ -50,7 +50,8 @@ pub async fn show(run: RunRequest, subject: ShowSubject, limit: Option<usize>) -
         outcome = rows(&session, &node, limit) => outcome,
         () = session.stop.cancelled() => Err(Failure::Runtime("cancelled while it ran".to_string())),
     };
-    let (sql, rows) = outcome.map_err(|failure| if inline { failure.message_alone(&session.run) } else { failure.message(&node, &session.run) })?;
+    let (sql, rows) = outcome
+        .map_err(|failure| if inline { failure.message_alone(&session.run) } else { failure.message(&node, &session.run) })?;
     Ok(Shown { unique_id: node.unique_id.clone(), name: node.name.clone(), sql, rows })
 }
 
