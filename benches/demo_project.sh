@@ -38,9 +38,9 @@ YAML
 
 cd "$work/project"
 "$headwater" run-operation stage_external_sources
+"$headwater" compile --quiet
 "$headwater" build
 python3 "$check" target
-"$headwater" compile --quiet
 for analysis in target/compiled/dbt_redshift_demo/analyses/*.sql; do
     rows="$("$headwater" show --quiet --limit -1 --output json --inline "$(cat "$analysis")" | grep -c '^    }')"
     echo "analysis $(basename "$analysis" .sql): $rows rows"
