@@ -47,7 +47,8 @@ pub fn elapsed<'a>(nodes: impl Iterator<Item = &'a NodeInfo>, elapsed: f64) -> S
             None => counts.push((kind, 1)),
         }
     }
-    counts.sort();
+    // dbt's order is that of its own names for the kinds, in which a data test is a `test`.
+    counts.sort_by(|a, b| a.0.trim_start_matches("data ").cmp(b.0.trim_start_matches("data ")));
     let what: Vec<String> = counts.iter().map(|(kind, count)| plural(*count, kind)).collect();
     let what = if what.is_empty() { String::new() } else { format!(" {}", what.join(", ")) };
     let whole = elapsed as u64;
