@@ -428,6 +428,7 @@ fn owned(texts: &[&str]) -> Vec<String> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn configs_inherit_and_merge_as_in_dbt() {
     let manifest = shop();
     let expected = [
@@ -675,6 +676,6 @@ fn a_package_uses_its_own_vars_and_names_and_the_root_project_wins() {
     assert_eq!((base.alias.as_str(), base.schema.as_deref()), ("for_lib_r_own2", Some("L_over")));
     assert_eq!(base.tags, ["mine", "root"]);
     let orders = node(&manifest, "model.shop.orders");
-    assert_eq!(orders.depends_on.nodes, [base.unique_id.clone()]);
+    assert_eq!(orders.depends_on.nodes, std::slice::from_ref(&base.unique_id));
     assert_eq!(orders.depends_on.macros, ["macro.lib.helper".into()]);
 }

@@ -64,7 +64,7 @@ async fn rows(ctx: &SessionContext, query: &str) -> Result<Vec<String>, String> 
     let plan = sql::plan(ctx, query).await.map_err(|e| format!("{e} {:?} {:?}", e.position, e.help))?;
     let mut rows = Vec::new();
     for batch in collect(ctx, plan).await? {
-        let columns: Vec<Vec<String>> = batch.columns().iter().map(|column| cells(column)).collect();
+        let columns: Vec<Vec<String>> = batch.columns().iter().map(cells).collect();
         rows.extend((0..batch.num_rows()).map(|row| columns.iter().map(|c| c[row].as_str()).collect::<Vec<_>>().join("|")));
     }
     Ok(rows)

@@ -84,7 +84,9 @@ fn changed_columns_follow_on_schema_change() {
     let drop = Operation::DropColumns { relation: relation.clone(), columns: strings(&["old"]) };
     let wrapped = |list: &str| format!("select {list} from (\nselect id, v from src\n) dbt_incoming");
     let as_written = "select id, v from src".to_string();
-    let cases: Vec<(&str, &[&str], &[&str], Vec<Operation>, String)> = vec![
+    /// The setting, the table's columns, the query's, what is done first, what is written.
+    type Case<'a> = (&'a str, &'a [&'a str], &'a [&'a str], Vec<Operation>, String);
+    let cases: Vec<Case<'_>> = vec![
         ("ignore", &["id"], &["id", "n"], vec![], wrapped("\"id\"")),
         ("ignore", &["id", "v"], &["v", "id"], vec![], wrapped("\"id\", \"v\"")),
         ("append_new_columns", &["id"], &["id", "n"], vec![add.clone()], as_written.clone()),
