@@ -106,7 +106,7 @@ impl DataFusion {
         sql::register_functions(&context);
         let engine = Engine {
             lake: Lake::new(storage),
-            base: context.state(),
+            base: Arc::new(context.state()),
             database: database.to_string(),
             schema: schema.to_string(),
             storage_options,
@@ -129,6 +129,10 @@ fn config(settings: Option<&Json>, threads: usize) -> Result<SessionConfig, Adap
     let mut config = SessionConfig::new().with_target_partitions(cores.max(1)).with_information_schema(false);
     let options = config.options_mut();
     options.execution.parquet.pushdown_filters = false;
+    // Text is never a view: what one side of a join holds is one array over the buffers of all its batches, and every batch of
+    // the result names all of them again. That grows with the square of the rows.
+    options.execution.parquet.schema_force_view_types = false;
+    options.sql_parser.map_string_types_to_utf8view = false;
     // Small results are common, and each of `threads` models runs at once: partitions are for big ones.
     options.execution.planning_concurrency = cores.min(threads.max(1)).max(1);
     options.sql_parser.collect_spans = true;
@@ -167,7 +171,7 @@ fn byte_count(text: &str) -> Option<usize> {
 /// The columns of a relation; external files are only read as far as their columns need.
 async fn relation_schema(engine: &Arc<Engine>, name: &TableName) -> Result<SchemaRef, LakeError> {
     if let Some(Object::Table(table)) = engine.lake.resolve(name).await? {
-        return Ok(session::delta_provider(&table).await?.schema());
+        return Ok(session::delta_provider(engine, &table).await?.schema());
     }
     let scope = Scope::new(Arc::clone(engine));
     let session = scope.session(&engine.schema, Vec::new());

@@ -72,7 +72,7 @@ fn stored_type(data_type: &DataType) -> Option<DataType> {
         DataType::Timestamp(_, None) => types::TIMESTAMP,
         DataType::Date64 => DataType::Date32,
         DataType::Duration(_) => DataType::Interval(IntervalUnit::MonthDayNano),
-        DataType::Null => DataType::Utf8View,
+        DataType::Null => DataType::Utf8,
         DataType::Dictionary(_, value) => stored_type(value).unwrap_or_else(|| (**value).clone()),
         _ => return None,
     })

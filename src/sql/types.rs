@@ -196,8 +196,6 @@ pub(super) struct Types;
 
 impl TypePlanner for Types {
     fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
-        // Text is planned as a view: it is what files are read as, and casting between the two costs a copy.
-        let data_type = arrow_of(sql_type).map(|t| if t == DataType::Utf8 { DataType::Utf8View } else { t });
-        Ok(data_type.map(|t| Arc::new(Field::new("", t, true))))
+        Ok(arrow_of(sql_type).map(|t| Arc::new(Field::new("", t, true))))
     }
 }

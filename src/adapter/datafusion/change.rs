@@ -110,13 +110,13 @@ async fn attempt(
     let table = table(engine, name).await?;
     let files: Vec<LogicalFileView> = table.snapshot().map_err(LakeError::from)?.log_data().iter().collect();
     let mut given = recipe.given.clone();
-    let with_file = table.table_provider().with_file_column(FILE).await?;
+    let with_file = table.table_provider().with_session(Arc::clone(&engine.base)).with_file_column(FILE).await?;
     given.insert("__old".into(), with_file);
     let (touched, count) = match &recipe.touch {
         None => (files, 0),
         Some(query) => touched(engine, &given, query, files).await?,
     };
-    given.insert("__touched".into(), touched_provider(&table, &touched).await?);
+    given.insert("__touched".into(), touched_provider(engine, &table, &touched).await?);
     let numbered = if recipe.numbered { Some(numbered(engine, &given).await?) } else { None };
     given.extend(numbered.iter().map(|rows| ("__numbered".to_string(), Arc::clone(&rows.provider))));
     let scope = Scope::with(Arc::clone(engine), given);
@@ -204,13 +204,17 @@ fn file_name(path: &str) -> String {
     path.rsplit('/').next().unwrap_or(path).to_string()
 }
 
-async fn touched_provider(table: &DeltaTable, touched: &[LogicalFileView]) -> Result<Arc<dyn TableProvider>, LakeError> {
+async fn touched_provider(
+    engine: &Engine,
+    table: &DeltaTable,
+    touched: &[LogicalFileView],
+) -> Result<Arc<dyn TableProvider>, LakeError> {
     if touched.is_empty() {
-        return Ok(Arc::new(EmptyTable::new(delta_provider(table).await?.schema())));
+        return Ok(Arc::new(EmptyTable::new(delta_provider(engine, table).await?.schema())));
     }
     // By their log paths; the rest of an action is looked up in the snapshot.
     let adds = touched.iter().map(|file| Add { path: file.path().into_owned(), ..Add::default() });
-    Ok(table.table_provider().with_adds(adds).await?)
+    Ok(table.table_provider().with_session(Arc::clone(&engine.base)).with_adds(adds).await?)
 }
 
 /// A query's rows, computed once.

@@ -110,7 +110,7 @@ async fn reshape(engine: &Arc<Engine>, name: &TableName, reshaping: &Reshaping) 
             notes.column_descriptions.into_iter().filter_map(|(old, text)| Some((renamed(&old)?, text))).collect();
         let old_partitions = partition_columns(table.snapshot().map_err(LakeError::from)?.metadata());
         let partition_by: Vec<String> = old_partitions.iter().filter_map(|old| renamed(old)).collect();
-        let given = HashMap::from([("__all".to_string(), delta_provider(&table).await?)]);
+        let given = HashMap::from([("__all".to_string(), delta_provider(engine, &table).await?)]);
         let columns: Vec<String> = fields.iter().map(|(old, _)| quote_identifier(old)).collect();
         let (session, plan) =
             Scope::with(Arc::clone(engine), given).plan(&format!("select {} from __all", columns.join(", "))).await?;

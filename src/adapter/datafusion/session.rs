@@ -38,7 +38,7 @@ const DEEPEST_VIEW: usize = 64;
 /// What all statements share.
 pub struct Engine {
     pub lake: Lake,
-    pub base: SessionState,
+    pub base: Arc<SessionState>,
     /// The one database's name.
     pub database: String,
     pub schema: String,
@@ -101,7 +101,7 @@ impl Scope {
         let mut config = self.engine.base.config().clone();
         config.options_mut().catalog.default_catalog.clone_from(&self.engine.database);
         config.options_mut().catalog.default_schema = schema.to_string();
-        let state = SessionStateBuilder::new_from_existing(self.engine.base.clone())
+        let state = SessionStateBuilder::new_from_existing(SessionState::clone(&self.engine.base))
             .with_catalog_list(Arc::new(catalogs))
             .with_config(config.with_create_default_catalog_and_schema(false))
             .build();
@@ -165,7 +165,7 @@ impl Scope {
             return Ok(known);
         }
         let provider = match self.engine.lake.resolve(name).await? {
-            Some(Object::Table(table)) => delta_provider(&table).await?,
+            Some(Object::Table(table)) => delta_provider(&self.engine, &table).await?,
             Some(Object::View(view)) => self.view(name, &view, within).await?,
             Some(Object::External(definition)) => self.external(name, &definition, false).await?,
             Some(Object::Rejects { table }) => {
@@ -261,7 +261,7 @@ impl Scope {
                 let url = location.url()?;
                 let options = self.engine.storage_options.iter().cloned().collect();
                 let table = deltalake::open_table_with_storage_options(url, options).await;
-                delta_provider(&table.map_err(|error| LakeError::from(error).context(&layout.location))?).await?
+                delta_provider(&self.engine, &table.map_err(|error| LakeError::from(error).context(&layout.location))?).await?
             }
             _ => self.parquet(layout, files, &location).await?,
         };
@@ -295,7 +295,7 @@ impl Scope {
                     .collect::<Vec<_>>(),
             ))
         } else {
-            ParquetFormat::default().infer_schema(&self.engine.base, &store, &objects).await?
+            ParquetFormat::default().infer_schema(self.engine.base.as_ref(), &store, &objects).await?
         };
         let partitions = layout
             .partitions
@@ -372,8 +372,8 @@ pub fn store_url(url: &url::Url) -> Result<ObjectStoreUrl, LakeError> {
 }
 
 /// A Delta table at the version it was opened at.
-pub fn delta_provider(table: &DeltaTable) -> BoxFuture<'static, Result<Arc<dyn TableProvider>, LakeError>> {
-    let building = table.table_provider().into_future();
+pub fn delta_provider(engine: &Engine, table: &DeltaTable) -> BoxFuture<'static, Result<Arc<dyn TableProvider>, LakeError>> {
+    let building = table.table_provider().with_session(Arc::clone(&engine.base)).into_future();
     Box::pin(async move { Ok(building.await?) })
 }
 
