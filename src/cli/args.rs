@@ -323,7 +323,7 @@ pub enum Command {
     /// Generate or serve the documentation site
     #[command(subcommand)]
     Docs(DocsCommand),
-    /// Check that the packages of packages.yml are there
+    /// Install the packages of packages.yml into dbt_packages
     Deps(DepsArgs),
     /// Run again what failed or was skipped in the last run, test, build or seed
     Retry(RetryArgs),
@@ -345,12 +345,25 @@ pub enum Command {
 
 #[derive(Args, Debug, Clone)]
 pub struct DepsArgs {
-    /// Accepted: nothing is fetched, so nothing is upgraded
-    #[arg(long, hide = true)]
+    /// Resolve anew though package-lock.yml fits the list
+    #[arg(long)]
     pub upgrade: bool,
-    /// Accepted: there is no lock file
-    #[arg(long, hide = true)]
+    /// Write package-lock.yml and install nothing
+    #[arg(long)]
     pub lock: bool,
+    /// Add a package to packages.yml before: name@version
+    #[arg(long, value_name = "PACKAGE@VERSION")]
+    pub add_package: Option<String>,
+    /// Where the added package comes from
+    #[arg(long, value_enum, default_value_t = PackageSource::Hub)]
+    pub source: PackageSource,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PackageSource {
+    Hub,
+    Git,
+    Local,
 }
 
 #[derive(Args, Debug, Clone)]

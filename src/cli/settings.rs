@@ -32,6 +32,8 @@ pub struct Settings {
     pub fail_fast: bool,
     pub warnings: WarningRules,
     pub write_json: bool,
+    /// Whether packages made for other versions of dbt are left out.
+    pub version_check: bool,
     pub invocation_id: String,
     pub started_at: DateTime<Utc>,
 }
@@ -85,6 +87,9 @@ impl Settings {
             fail_fast: env.flag(args.fail_fast, args.no_fail_fast, "DBT_FAIL_FAST").unwrap_or(false),
             warnings: warning_rules(args, &env)?,
             write_json: env.flag(args.write_json, args.no_write_json, "DBT_WRITE_JSON").unwrap_or(true),
+            version_check: env
+                .flag(args.accepted.version_check, args.accepted.no_version_check, "DBT_VERSION_CHECK")
+                .unwrap_or(true),
             invocation_id: world.new_id(),
             started_at: world.now(),
         })

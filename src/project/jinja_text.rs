@@ -53,7 +53,8 @@ impl<'world> BaseContext<'world> {
     }
 
     /// The same context where `env_var` may read secrets: profiles and `packages.yml`.
-    pub(super) fn with_secrets(mut self) -> Self {
+    #[must_use]
+    pub fn with_secrets(mut self) -> Self {
         self.secrets_allowed = true;
         self
     }

@@ -34,7 +34,7 @@ pub struct LoadOptions {
 /// # Errors
 /// The first mistake that leaves nothing to work with; misspelt keys, absent packages and duplicate YAML keys are warnings.
 pub fn load(world: &dyn World, options: &LoadOptions) -> Outcome<(Project, Vec<Diagnostic>)> {
-    let root = find_root(world, options)?;
+    let root = project_root(world, options)?;
     let mut warnings = Vec::new();
     let text = dbt_project::read(world, &root, &root, &mut warnings)?;
     let profile_name = profile_name(world, options, &text.yaml)?;
@@ -67,7 +67,11 @@ pub fn load(world: &dyn World, options: &LoadOptions) -> Outcome<(Project, Vec<D
     Ok((project, warnings))
 }
 
-fn find_root(world: &dyn World, options: &LoadOptions) -> Outcome<PathBuf> {
+/// The folder of the project: the one named, or the nearest with a `dbt_project.yml` from the current folder upwards.
+///
+/// # Errors
+/// `project-not-found`.
+pub fn project_root(world: &dyn World, options: &LoadOptions) -> Outcome<PathBuf> {
     let current = current_folder(world)?;
     if let Some(folder) = &options.project_dir {
         let root = join(&current, folder);

@@ -9,6 +9,7 @@ mod generate;
 mod graph;
 mod jinja;
 mod lake;
+mod packages;
 mod project;
 mod project_yaml;
 mod resolve;

@@ -44,7 +44,7 @@ pub fn dispatch(command: Command, session: &Session) -> Exit {
         Command::RunOperation(args) => run_operation::run(&args, session),
         Command::Source(command) => source::run(&command, session),
         Command::Docs(command) => docs::run(&command, session),
-        Command::Deps(_) => deps::run(session),
+        Command::Deps(args) => deps::run(&args, session),
         Command::Retry(args) => retry::run(&args, session),
         Command::Snapshot(_) => not_yet(session, "snapshot", "snapshots are read and listed, and nothing builds them yet"),
         Command::Clone(_) => not_yet(session, "clone", "build the tables into the other schema instead: --target"),
