@@ -145,7 +145,7 @@ fn end_of(lines: &[&str], start: usize) -> usize {
     let depth = |line: &str| line.len() - line.trim_start().len();
     let own = lines.get(start).map_or(0, |line| depth(line));
     let deeper = |line: &&&str| !line.trim().is_empty() && depth(line) > own && !line.trim_start().starts_with('#');
-    start + 1 + lines.iter().skip(start + 1).take_while(|line| deeper(&line)).count()
+    start + 1 + lines.iter().skip(start + 1).take_while(|line| deeper(line)).count()
 }
 
 /// Whether an entry names the package, whatever its source: hyphens and underscores are alike, as is a trailing `.git`.
