@@ -3,6 +3,7 @@
 mod catalog;
 mod change;
 mod columns;
+mod estimate;
 mod files;
 mod information_schema;
 mod rows;
@@ -17,6 +18,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use datafusion::common::DFSchema;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
@@ -102,7 +104,8 @@ impl DataFusion {
             let url = url::Url::parse(&format!("s3://{bucket}/")).map_err(|error| invalid(error.to_string()))?;
             runtime.register_object_store(&url, Arc::clone(&storage.store));
         }
-        let context = SessionContext::new_with_config_rt(config, runtime);
+        let state = SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime);
+        let context = SessionContext::new_with_state(state.with_statistics_registry(estimate::registry()).build());
         sql::register_functions(&context);
         let engine = Engine {
             lake: Lake::new(storage),
@@ -133,6 +136,8 @@ fn config(settings: Option<&Json>, threads: usize) -> Result<SessionConfig, Adap
     // the result names all of them again. That grows with the square of the rows.
     options.execution.parquet.schema_force_view_types = false;
     options.sql_parser.map_string_types_to_utf8view = false;
+    // Which side of a join is held is decided by our own estimates.
+    options.optimizer.use_statistics_registry = true;
     // Small results are common, and each of `threads` models runs at once: partitions are for big ones.
     options.execution.planning_concurrency = cores.min(threads.max(1)).max(1);
     options.sql_parser.collect_spans = true;
