@@ -143,6 +143,19 @@ impl MacroTable {
         self.in_package(package, name).or_else(|| self.in_package(&self.root, name)).or_else(|| self.in_package(BUILT_IN, name))
     }
 
+    /// What a name means in a macro's text: in the package it is given with, the root project, any other package, the built-in
+    /// macros.
+    pub fn named(&self, package: &str, name: &str) -> Option<usize> {
+        let others = || {
+            let packages = self.by_package.iter().rev().filter(|(package, _)| package.as_str() != BUILT_IN);
+            packages.filter_map(|(_, macros)| macros.get(name).copied()).next()
+        };
+        self.in_package(package, name)
+            .or_else(|| self.in_package(&self.root, name))
+            .or_else(others)
+            .or_else(|| self.in_package(BUILT_IN, name))
+    }
+
     /// The macro `name` of the first package, by the packages' names, that has one: what `run-operation` falls back to.
     pub fn anywhere(&self, name: &str) -> Option<usize> {
         self.by_package.values().find_map(|macros| macros.get(name).copied())

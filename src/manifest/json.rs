@@ -155,8 +155,8 @@ impl Serialize for Source {
         map.serialize_entry("unrendered_config", &self.unrendered_config)?;
         map.serialize_entry("relation_name", &self.relation_name)?;
         map.serialize_entry("created_at", &self.created_at)?;
-        map.serialize_entry("unrendered_database", &NULL)?;
-        map.serialize_entry("unrendered_schema", &NULL)?;
+        map.serialize_entry("unrendered_database", &self.unrendered_database)?;
+        map.serialize_entry("unrendered_schema", &self.unrendered_schema)?;
         map.serialize_entry("doc_blocks", &self.doc_blocks)?;
         map.end()
     }

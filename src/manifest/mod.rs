@@ -219,6 +219,9 @@ pub struct Source {
     pub config: JsonMap,
     pub unrendered_config: JsonMap,
     pub patch_path: Option<String>,
+    /// The database and schema as written, before rendering.
+    pub unrendered_database: Option<String>,
+    pub unrendered_schema: Option<String>,
     pub created_at: f64,
     pub location: Location,
 }

@@ -46,6 +46,8 @@ pub struct Package {
     /// `models`, `seeds`, `snapshots`, `data_tests` (also where written `tests:`), `semantic_models`, `sources` … as written
     /// (rendered), with their `+` keys.
     pub config_trees: IndexMap<String, JsonMap>,
+    /// The same as written, without its Jinja rendered: `unrendered_config`.
+    pub written_trees: IndexMap<String, JsonMap>,
     pub vars: JsonMap,
     pub on_run_start: Vec<String>,
     pub on_run_end: Vec<String>,

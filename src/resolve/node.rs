@@ -184,7 +184,7 @@ impl Resolver<'_> {
     }
 }
 
-fn is_enabled(node: &Node) -> bool {
+pub(crate) fn is_enabled(node: &Node) -> bool {
     node.config_bool("enabled").unwrap_or(true)
 }
 

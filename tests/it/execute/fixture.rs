@@ -273,6 +273,7 @@ pub fn project(root: PathBuf) -> Project {
         docs_paths: Vec::new(),
         asset_paths: Vec::new(),
         config_trees: IndexMap::new(),
+        written_trees: IndexMap::new(),
         vars: config(vars),
         on_run_start: Vec::new(),
         on_run_end: Vec::new(),
