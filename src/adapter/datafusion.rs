@@ -8,6 +8,7 @@ mod files;
 mod information_schema;
 mod rows;
 mod session;
+mod snapshot;
 mod statement;
 mod write;
 

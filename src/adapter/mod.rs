@@ -77,6 +77,20 @@ pub enum Operation {
         sql: String,
         write: IncrementalWrite,
     },
+    /// Bring a snapshot's table up to date: versions end and begin, columns are added, all in one commit.
+    Snapshot {
+        relation: Relation,
+        /// The changes: `dbt_change_type` (`insert`, or `update` and `delete` for a version that ends), the id and the end of
+        /// the version, and for inserts the table's other columns by name.
+        sql: String,
+        versions: VersionColumns,
+    },
+    /// Comments on a relation and its columns, where they differ from those it has.
+    Describe {
+        relation: Relation,
+        description: Option<String>,
+        column_descriptions: Vec<(String, String)>,
+    },
     AddColumns {
         relation: Relation,
         columns: Vec<ColumnType>,
@@ -101,6 +115,17 @@ pub enum Operation {
     Statement {
         sql: String,
     },
+}
+
+/// Which columns of a snapshot say which version a row is and when it ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VersionColumns {
+    pub id: String,
+    pub valid_to: String,
+    /// What `valid_to` holds, as SQL, while the version is valid; null counts as that too.
+    pub current: Option<String>,
+    /// Columns of the changes that the table does not keep.
+    pub dropped: Vec<String>,
 }
 
 /// Physical layout of a table.

@@ -313,6 +313,8 @@ pub enum Command {
     Build(RunFlags),
     /// Load the CSV files of the project
     Seed(RunFlags),
+    /// Take the selected snapshots: keep what changed since the last time
+    Snapshot(RunFlags),
     /// Print rows of a model or of a query
     Show(ShowArgs),
     /// Call a macro
@@ -327,8 +329,6 @@ pub enum Command {
     Deps(DepsArgs),
     /// Run again what failed or was skipped in the last run, test, build or seed
     Retry(RetryArgs),
-    #[command(hide = true)]
-    Snapshot(NotYetArgs),
     #[command(hide = true)]
     Clone(NotYetArgs),
     /// Remove what builds leave behind (clean-targets of dbt_project.yml)

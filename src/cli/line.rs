@@ -111,6 +111,14 @@ fn kind(node: &NodeInfo) -> String {
     }
 }
 
+/// What an ended node is called after its verb; that says already that it is a snapshot.
+fn subject(node: &NodeInfo) -> String {
+    match node.resource_type {
+        ResourceType::Snapshot => node.display_name.clone(),
+        _ => describe(node),
+    }
+}
+
 fn dotted(text: &str, width: usize) -> String {
     let dots = width.saturating_sub(text.chars().count() + 1).max(3);
     format!("{text} {}", ".".repeat(dots))
@@ -121,7 +129,7 @@ fn outcome(node: &NodeInfo, result: &NodeResult, manner: Manner) -> (LogLevel, S
     if node.resource_type == ResourceType::Source {
         return freshness(node, result, manner.style);
     }
-    let (what, style) = (describe(node), manner.style);
+    let (what, style) = (subject(node), manner.style);
     let failures = result.failures.unwrap_or_default();
     match result.status {
         Status::Success if manner.compiling => (LogLevel::Debug, format!("OK compiled {what}"), style.green("OK")),
@@ -151,6 +159,8 @@ fn outcome(node: &NodeInfo, result: &NodeResult, manner: Manner) -> (LogLevel, S
             let verb = match node.resource_type {
                 _ if manner.compiling => "ERROR compiling",
                 ResourceType::Test => "ERROR",
+                ResourceType::Seed => "ERROR loading",
+                ResourceType::Snapshot => "ERROR snapshotting",
                 _ => "ERROR creating",
             };
             (LogLevel::Error, format!("{verb} {what}"), style.red("ERROR"))

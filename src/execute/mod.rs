@@ -16,6 +16,7 @@ mod scheduler;
 mod script;
 mod session;
 mod show;
+mod snapshot;
 mod target;
 mod test_outcome;
 

@@ -9,7 +9,7 @@ use super::hook::{self, When};
 use super::message::{CompiledFile, Failure, Sent};
 use super::session::Session;
 use super::test_outcome::{Counted, judge};
-use super::{script, target};
+use super::{script, snapshot, target};
 use crate::adapter::{AdapterError, Effect, Operation};
 use crate::artifact::TargetFolder;
 use crate::compile::{CompiledNode, compile};
@@ -127,6 +127,10 @@ async fn build_step(session: &Arc<Session>, node: &Arc<Node>, compiled: &Compile
     let capabilities = session.run.adapter.capabilities();
     let input = Input { node, compiled, state: &state, capabilities: &capabilities, switches: session.switches() };
     let planned = (kind.plan)(&input)?;
+    if let Some(changes) = &state.snapshot {
+        let checked = snapshot::check_times(session, node, changes).await;
+        checked.map_err(|error| sent(session, node, compiled, error, &changes.sql))?;
+    }
     if node.resource_type != ResourceType::Seed {
         target::write(session, TargetFolder::Run, node, &script::text(&planned)).map_err(|error| cannot_write(&error))?;
     }
@@ -143,13 +147,28 @@ async fn build_step(session: &Arc<Session>, node: &Arc<Node>, compiled: &Compile
 }
 
 /// What the materialization has to know, and no more: each fact is a question to the database.
-async fn fetch_state(session: &Session, node: &Node, compiled: &CompiledNode, facts: Facts) -> Result<RelationState, Failure> {
+async fn fetch_state(
+    session: &Arc<Session>,
+    node: &Arc<Node>,
+    compiled: &CompiledNode,
+    facts: Facts,
+) -> Result<RelationState, Failure> {
     let mut state = RelationState::default();
     if facts == Facts::Nothing {
         return Ok(state);
     }
     let (adapter, relation) = (&session.run.adapter, &compiled.relation);
     state.existing = adapter.relation_type(relation).await.map_err(|error| Failure::Database { error, sent: None })?;
+    if facts == Facts::Snapshot {
+        if state.existing.is_some() {
+            state.columns = adapter.columns(relation).await.map_err(|error| Failure::Database { error, sent: None })?;
+        }
+        // A mistake in the query is told as the query's own, not as that of a macro that looks at its columns.
+        let given = adapter.query_columns(&compiled.sql).await;
+        state.query_columns = given.map_err(|error| sent(session, node, compiled, error, &compiled.sql))?;
+        state.snapshot = Some(snapshot::changes(session, node, compiled, state.existing.is_some()).await?);
+        return Ok(state);
+    }
     if facts == Facts::Columns && state.existing.is_some() {
         state.columns = adapter.columns(relation).await.map_err(|error| Failure::Database { error, sent: None })?;
         let given = adapter.query_columns(&compiled.sql).await;
@@ -162,10 +181,14 @@ async fn apply(session: &Session, node: &Node, compiled: &CompiledNode, work: Wo
     let mut effect = Effect::default();
     for operation in work.operations {
         let sql = sql_of(&operation).map(str::to_string);
-        effect = session.run.adapter.apply(operation).await.map_err(|error| match sql {
+        let done = session.run.adapter.apply(operation).await.map_err(|error| match sql {
             Some(sql) => sent(session, node, compiled, error, &sql),
             None => Failure::Database { error, sent: None },
         })?;
+        // What has nothing to say (comments) does not speak for the node.
+        if !done.message.is_empty() {
+            effect = done;
+        }
     }
     let Some(check) = work.check else {
         return Ok(Done::of(&effect));
@@ -191,6 +214,7 @@ fn sql_of(operation: &Operation) -> Option<&str> {
         Operation::CreateView { sql, .. }
         | Operation::CreateTableAs { sql, .. }
         | Operation::Write { sql, .. }
+        | Operation::Snapshot { sql, .. }
         | Operation::Statement { sql } => Some(sql),
         _ => None,
     }

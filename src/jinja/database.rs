@@ -50,6 +50,7 @@ fn method(name: &str) -> Option<Native> {
         "execute" => execute,
         "get_column_schema_from_query" => columns_of_query,
         "stage_external" => stage_external,
+        "get_hard_deletes_behavior" => hard_deletes,
         "expand_target_column_types"
         | "cache_added"
         | "cache_dropped"
@@ -208,6 +209,29 @@ fn columns_of_query(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Answe
     let sql = sql.trim().trim_end_matches(';');
     let rows = database.query(&format!("select * from (\n{sql}\n) as __query limit 0")).map_err(carry)?;
     Ok(list(rows.columns.iter().map(column_value).collect()))
+}
+
+/// What a snapshot does with rows that are gone: `ignore`, `invalidate` or `new_record`. The config handed over is the node's.
+fn hard_deletes(root: &Arc<Root>, _state: Vm, _args: &Arguments<'_>) -> Answer {
+    let config = |key: &str| root.scope.config_value(key).filter(|value| !value.is_null());
+    let (older, newer) = (config("invalidate_hard_deletes"), config("hard_deletes"));
+    if older.is_some() && newer.is_some() {
+        let message =
+            "You cannot set both the `invalidate_hard_deletes` and `hard_deletes` config properties on the same snapshot.";
+        return Err(carry(Diagnostic::error("snapshot-config", message).help("keep `hard_deletes`, the newer one")));
+    }
+    let behaviour = match newer.as_ref().map(|value| value.as_str().unwrap_or_default()) {
+        None if older == Some(true.into()) => "invalidate",
+        None => "ignore",
+        Some(known @ ("ignore" | "invalidate" | "new_record")) => known,
+        Some(other) => {
+            let known = ["ignore", "invalidate", "new_record"];
+            let message = format!("Invalid setting for property hard_deletes: `{other}`");
+            let error = Diagnostic::error("snapshot-config", message).help(format!("expected {}", known.join(", ")));
+            return Err(carry(error.suggest(other, known)));
+        }
+    };
+    Ok(Value::from(behaviour))
 }
 
 /// Lines about the external tables registered; `select` names sources, `name` or `name.table`, a space between them.

@@ -220,9 +220,21 @@ pub(super) fn api(root: &Arc<Root>) -> Value {
 pub(super) fn relation_class(root: &Arc<Root>) -> Value {
     root.service("Relation", None, |method| match method {
         "create" => Some(create_relation),
+        "scd_args" => Some(version_key),
         "add_ephemeral_prefix" => Some(|_, _, args| Ok(Value::from(format!("__dbt__cte__{}", args.text(0, "name")?)))),
         _ => None,
     })
+}
+
+/// What tells one version of a row from all others: its key, one or several expressions, and its time.
+fn version_key(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
+    let key = args.require(0, "primary_key")?;
+    let mut parts: Vec<Value> = match key.as_str() {
+        Some(_) => vec![key.clone()],
+        None => key.try_iter()?.collect(),
+    };
+    parts.push(args.require(1, "updated_at")?.clone());
+    Ok(super::collection::list(parts))
 }
 
 fn create_relation(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {

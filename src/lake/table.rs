@@ -19,9 +19,10 @@ use object_store::{ObjectMeta, ObjectStoreExt as _};
 use parking::Locks;
 use uuid::Uuid;
 
+use super::catalog::Entry;
 use super::storage::{Folder, PRIVATE};
 use super::types::has_local_timestamps;
-use super::{LakeError, LakeResult, Storage, TableName, sweep};
+use super::{LakeError, LakeResult, Storage, TableName, storable, sweep};
 
 /// A checkpoint is written each time the log has grown by so many entries.
 const CHECKPOINT_EVERY: u64 = 10;
@@ -223,28 +224,57 @@ impl Lake {
         Err(contended(folder))
     }
 
-    /// Exchanges files of exactly the version that was read; false if somebody committed since, and nothing was done.
-    pub async fn exchange(&self, folder: &Folder, change: Change) -> LakeResult<bool> {
+    /// Exchanges files of exactly the version that was read; false if somebody committed since, and nothing was done. `wider`
+    /// adds nullable columns at the end in the same commit.
+    pub async fn exchange(&self, folder: &Folder, change: Change, wider: Option<&SchemaRef>) -> LakeResult<bool> {
         let version = change.base.version().unwrap_or_default() + 1;
         PROTOCOL.can_write_to(change.base.snapshot()?.snapshot()).map_err(|error| LakeError::new("delta", error.to_string()))?;
-        let removed = change.removed.into_iter().map(Action::Remove);
-        let actions: Vec<Action> = removed.chain(change.added.into_iter().map(Action::Add)).collect();
+        let mut actions = match wider {
+            Some(schema) => column_actions(&change.base, schema, &Self::notes(&change.base)?)?,
+            None => Vec::new(),
+        };
+        actions.extend(change.removed.into_iter().map(Action::Remove));
+        actions.extend(change.added.into_iter().map(Action::Add));
         let operation = DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by: None, predicate: None };
         self.commit(&folder.log(), version, actions, operation).await
     }
 
     /// Changes a table's columns without touching its rows: `schema` adds nullable columns at the end.
     pub async fn alter(&self, folder: &Folder, base: &DeltaTable, schema: &SchemaRef, notes: &TableNotes) -> LakeResult<bool> {
-        let state = base.snapshot()?;
-        let kernel_schema = kernel_schema(schema, &notes.column_descriptions)?;
-        let mut metadata = state.metadata().clone().with_schema(&kernel_schema)?;
-        if let Some(description) = &notes.description {
-            metadata = metadata.with_description(description.clone())?;
-        }
-        let mut actions = vec![Action::Metadata(metadata)];
-        actions.extend(upgraded_protocol(state.protocol(), schema)?.map(Action::Protocol));
+        let actions = column_actions(base, schema, notes)?;
         let operation = DeltaOperation::AddColumn { fields: Vec::new() };
         self.commit(&folder.log(), base.version().unwrap_or_default() + 1, actions, operation).await
+    }
+
+    /// Gives a relation comments: those that are given take the place of those it has. Nothing is written where none differs.
+    pub async fn describe(&self, name: &TableName, notes: TableNotes) -> LakeResult<()> {
+        let _guard = self.lock(name).await;
+        if let Some(Entry::View(mut view)) = self.entry(name).await? {
+            let known = (view.description.clone(), view.columns.clone());
+            view.description = notes.description.or(view.description);
+            view.columns = joined(view.columns, notes.column_descriptions);
+            return if known == (view.description.clone(), view.columns.clone()) {
+                Ok(())
+            } else {
+                self.put_entry(name, &Entry::View(view)).await
+            };
+        }
+        let folder = self.storage.folder(name)?;
+        for _ in 0..MOST_ATTEMPTS {
+            let Some(table) = self.open_folder(&folder).await? else { return Ok(()) };
+            let known = Self::notes(&table)?;
+            let schema = storable(table.snapshot()?.snapshot().arrow_schema().as_ref())?;
+            let is_column = |column: &str| schema.fields().iter().any(|field| field.name().eq_ignore_ascii_case(column));
+            let given = notes.column_descriptions.iter().filter(|(column, _)| is_column(column)).cloned().collect();
+            let wanted = TableNotes {
+                description: notes.description.clone().or_else(|| known.description.clone()),
+                column_descriptions: joined(known.column_descriptions.clone(), given),
+            };
+            if wanted == known || self.alter(&folder, &table, &schema, &wanted).await? {
+                return Ok(());
+            }
+        }
+        Err(contended(&folder))
     }
 
     /// Puts one log entry if its version is free; false if it is taken.
@@ -283,6 +313,30 @@ impl Lake {
             column_descriptions: state.schema().fields().filter_map(comment).collect(),
         })
     }
+}
+
+/// Comments by column, newer ones in the place of older ones.
+fn joined(mut comments: Vec<(String, String)>, newer: Vec<(String, String)>) -> Vec<(String, String)> {
+    for (column, text) in newer {
+        match comments.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&column)) {
+            Some((_, known)) => *known = text,
+            None => comments.push((column, text)),
+        }
+    }
+    comments
+}
+
+/// What gives a table other columns or comments.
+fn column_actions(base: &DeltaTable, schema: &SchemaRef, notes: &TableNotes) -> LakeResult<Vec<Action>> {
+    let state = base.snapshot()?;
+    let kernel_schema = kernel_schema(schema, &notes.column_descriptions)?;
+    let mut metadata = state.metadata().clone().with_schema(&kernel_schema)?;
+    if let Some(description) = &notes.description {
+        metadata = metadata.with_description(description.clone())?;
+    }
+    let mut actions = vec![Action::Metadata(metadata)];
+    actions.extend(upgraded_protocol(state.protocol(), schema)?.map(Action::Protocol));
+    Ok(actions)
 }
 
 /// What [`Lake::replace`] puts in place.
@@ -324,7 +378,7 @@ fn kernel_schema(schema: &Schema, comments: &[(String, String)]) -> LakeResult<S
         .fields()
         .iter()
         .map(|field| {
-            let comment = comments.iter().find(|(name, _)| name == field.name());
+            let comment = comments.iter().find(|(name, _)| name.eq_ignore_ascii_case(field.name()));
             let metadata = comment.map(|(_, text)| ("comment".to_string(), text.clone())).into_iter().collect();
             field.as_ref().clone().with_metadata(metadata)
         })

@@ -5,6 +5,7 @@ mod data_test;
 mod ephemeral;
 mod incremental;
 mod seed;
+mod snapshot;
 mod table;
 mod view;
 
@@ -20,6 +21,7 @@ use crate::name::{RelationType, ResourceType};
 use crate::rows::ColumnType;
 
 pub use data_test::stores_failures;
+pub use snapshot::{SnapshotSql, meta_columns};
 
 /// Every materialization. Another kind is a file and a row.
 pub const MATERIALIZATIONS: &[Materialization] = &[
@@ -28,6 +30,7 @@ pub const MATERIALIZATIONS: &[Materialization] = &[
     Materialization { name: "incremental", facts: |_| Facts::Columns, plan: incremental::plan },
     Materialization { name: "ephemeral", facts: |_| Facts::Nothing, plan: ephemeral::plan },
     Materialization { name: "seed", facts: |_| Facts::Kind, plan: seed::plan },
+    Materialization { name: "snapshot", facts: |_| Facts::Snapshot, plan: snapshot::plan },
     Materialization { name: "test", facts: |_| Facts::Nothing, plan: data_test::plan },
 ];
 
@@ -47,6 +50,8 @@ pub enum Facts {
     Kind,
     /// That, its columns, and the columns the query gives.
     Columns,
+    /// What the relation is, its columns, and what the strategy's macros make of both.
+    Snapshot,
 }
 
 /// What the database holds under the node's name, and what its query would give. Fetched before deciding.
@@ -55,6 +60,8 @@ pub struct RelationState {
     pub existing: Option<RelationType>,
     pub columns: Vec<ColumnType>,
     pub query_columns: Vec<ColumnType>,
+    /// Snapshots only.
+    pub snapshot: Option<SnapshotSql>,
 }
 
 /// Flags of the command line that change what is done.
@@ -112,6 +119,7 @@ pub fn find(node: &Node) -> Outcome<&'static Materialization> {
     let name = match node.resource_type {
         ResourceType::Test => "test",
         ResourceType::Seed => "seed",
+        ResourceType::Snapshot => "snapshot",
         _ => node.materialized(),
     };
     let names = || MATERIALIZATIONS.iter().map(|kind| kind.name);
@@ -123,7 +131,10 @@ pub fn find(node: &Node) -> Outcome<&'static Materialization> {
             )
             .at(node.location.clone())
             .suggest(name, names())
-            .help(format!("materializations here: {}", names().filter(|kind| *kind != "test").collect::<Vec<_>>().join(", ")))
+            .help(format!(
+                "materializations here: {}",
+                names().filter(|kind| !matches!(*kind, "test" | "seed" | "snapshot")).collect::<Vec<_>>().join(", ")
+            ))
             .fail()
         },
         Ok,
@@ -144,14 +155,22 @@ fn description(node: &Node) -> Option<String> {
     (persists(node, "relation") && !node.description.is_empty()).then(|| node.description.clone())
 }
 
+fn column_descriptions(node: &Node) -> Vec<(String, String)> {
+    let described = node.columns.values().filter(|column| persists(node, "columns") && !column.description.is_empty());
+    described.map(|column| (column.name.clone(), column.description.clone())).collect()
+}
+
+/// Comments for a relation that keeps its old ones otherwise; none where nothing is to be said.
+fn described(input: &Input<'_>) -> Option<Operation> {
+    let (description, column_descriptions) = (description(input.node), column_descriptions(input.node));
+    let relation = input.compiled.relation.clone();
+    let says = description.is_some() || !column_descriptions.is_empty();
+    says.then_some(Operation::Describe { relation, description, column_descriptions })
+}
+
 fn table_options(node: &Node) -> TableOptions {
-    let described = node.columns.values().filter(|column| !column.description.is_empty());
-    let column_descriptions = match persists(node, "columns") {
-        true => described.map(|column| (column.name.clone(), column.description.clone())).collect(),
-        false => Vec::new(),
-    };
     let partition_by = strings(node.config.get("partition_by").or_else(|| node.config.get("partitioned_by")));
-    TableOptions { partition_by, description: description(node), column_descriptions }
+    TableOptions { partition_by, description: description(node), column_descriptions: column_descriptions(node) }
 }
 
 /// A config that may be one string or a list of them; `{field: x}` counts as `x`.

@@ -239,6 +239,10 @@ fn snapshot_mistake(node: &Node) -> Option<Diagnostic> {
         Some("check") if node.config_str("check_cols").is_some_and(|columns| columns != "all") => {
             wrong(format!("`check_cols` of the snapshot `{name}` is text"), "set it to `all` or to a list of columns")
         }
+        Some("timestamp") if is_set("updated_at") && is_set("check_cols") => wrong(
+            format!("the snapshot `{name}` goes by time (strategy timestamp), and has `check_cols` all the same"),
+            "leave out `check_cols`, or set the strategy to `check`",
+        ),
         Some("timestamp") if !is_set("updated_at") => wrong(
             format!("the snapshot `{name}` goes by time, but has no `updated_at`"),
             "set it to the column of the last change",

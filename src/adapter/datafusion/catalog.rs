@@ -25,7 +25,7 @@ pub async fn catalog_entry(engine: &Arc<Engine>, relation: &Relation, relation_t
         Err(_) => Vec::new(),
     };
     let comment = |column: &ColumnType| {
-        notes.column_descriptions.iter().find(|(name, _)| *name == column.name).map(|(_, text)| text.clone())
+        notes.column_descriptions.iter().find(|(name, _)| name.eq_ignore_ascii_case(&column.name)).map(|(_, text)| text.clone())
     };
     Ok(Some(CatalogEntry {
         relation: relation.clone(),

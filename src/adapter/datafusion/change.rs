@@ -30,7 +30,7 @@ use crate::name::quote_identifier;
 /// New rows up to this size are held in memory; more go to scratch files.
 const MEMORY_BYTES: usize = 64 << 20;
 /// How often a change is done again because another writer was faster.
-const MOST_ATTEMPTS: usize = 20;
+pub const MOST_ATTEMPTS: usize = 20;
 /// The column that tells a row's file.
 const FILE: &str = "__file";
 
@@ -107,7 +107,16 @@ async fn attempt(
     folder: &Folder,
     recipe: &Recipe,
 ) -> Result<Option<Changed>, AdapterError> {
-    let table = table(engine, name).await?;
+    attempt_on(engine, table(engine, name).await?, folder, (recipe, None)).await
+}
+
+/// Makes a change of exactly this version of a table, with its new columns if it gets some; none if another writer was faster.
+pub async fn attempt_on(
+    engine: &Arc<Engine>,
+    table: DeltaTable,
+    folder: &Folder,
+    (recipe, wider): (&Recipe, Option<&SchemaRef>),
+) -> Result<Option<Changed>, AdapterError> {
     let files: Vec<LogicalFileView> = table.snapshot().map_err(LakeError::from)?.log_data().iter().collect();
     let mut given = recipe.given.clone();
     let with_file = table.table_provider().with_session(Arc::clone(&engine.base)).with_file_column(FILE).await?;
@@ -129,7 +138,7 @@ async fn attempt(
             return Err(error.into());
         }
     }
-    let schema = table_schema(&table)?;
+    let schema = wider.map_or_else(|| table_schema(&table), |wider| Ok(Arc::clone(wider)))?;
     let (session, plan) = scope.plan(&recipe.rows).await?;
     let (_, streams) = streams(&session, &plan).await?;
     let metadata = partition_columns(table.snapshot().map_err(LakeError::from)?.metadata());
@@ -139,11 +148,11 @@ async fn attempt(
     }
     let removed: Vec<_> = touched.iter().map(|file| file.remove_action(true)).collect();
     let changed = Changed { touched: count };
-    if removed.is_empty() && written.files.is_empty() {
+    if removed.is_empty() && written.files.is_empty() && wider.is_none() {
         return Ok(Some(changed));
     }
     let added = written.files;
-    Ok(engine.lake.exchange(folder, Change { base: table, removed, added }).await?.then_some(changed))
+    Ok(engine.lake.exchange(folder, Change { base: table, removed, added }, wider).await?.then_some(changed))
 }
 
 async fn numbered(engine: &Arc<Engine>, given: &HashMap<String, Arc<dyn TableProvider>>) -> Result<Rows, AdapterError> {

@@ -165,6 +165,13 @@ pub async fn apply(engine: &Arc<Engine>, operation: Operation) -> Done<Effect> {
         Operation::CreateView { relation, sql, description } => create_view(engine, &named(&relation), &sql, description).await,
         Operation::CreateTableAs { relation, sql, options } => create_table_as(engine, &named(&relation), &sql, &options).await,
         Operation::Write { relation, sql, write } => incremental(engine, &named(&relation), &sql, &write).await,
+        Operation::Snapshot { relation, sql, versions } => {
+            super::snapshot::snapshot(engine, &named(&relation), &sql, &versions).await
+        }
+        Operation::Describe { relation, description, column_descriptions } => {
+            engine.lake.describe(&named(&relation), TableNotes { description, column_descriptions }).await?;
+            Ok(Effect::default())
+        }
         Operation::AddColumns { relation, columns } => {
             for ColumnType { name, data_type } in columns {
                 add_column(engine, &named(&relation), &name, &data_type, false).await?;

@@ -29,7 +29,7 @@ fn incremental(settings: Json) -> Node {
 }
 
 fn state(existing: Option<RelationType>, table: &[&str], query: &[&str]) -> RelationState {
-    RelationState { existing, columns: columns(table), query_columns: columns(query) }
+    RelationState { existing, columns: columns(table), query_columns: columns(query), ..RelationState::default() }
 }
 
 fn strings(items: &[&str]) -> Vec<String> {
