@@ -20,6 +20,7 @@ use crate::name::{RelationType, ResourceType};
 use crate::rows::ColumnType;
 
 pub use data_test::stores_failures;
+pub use seed::load as seed_load;
 
 /// Every materialization. Another kind is a file and a row.
 pub const MATERIALIZATIONS: &[Materialization] = &[
