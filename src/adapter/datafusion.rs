@@ -28,7 +28,7 @@ use serde_json::{Map, Value as Json};
 
 use self::session::{Engine, PlanError, Scope};
 use super::{Adapter, AdapterError, Capabilities, CatalogEntry, Effect, ExternalTable, Operation};
-use crate::lake::{Entry, ExternalDefinition, Lake, LakeError, Object, Storage, TableName};
+use crate::lake::{Entry, ExternalDefinition, Lake, LakeError, Object, SeedOptions, Storage, TableName, read_seed};
 use crate::name::{Relation, RelationType};
 use crate::rows::{Cell, ColumnType, Rows};
 use crate::sql::{self, SqlError};
@@ -247,6 +247,16 @@ impl Adapter for DataFusion {
         // Types are final only after coercion.
         let plan = session.state().optimize(&plan)?;
         Ok(rows::column_types(&arrow_schema(plan.schema())))
+    }
+
+    async fn seed_columns(&self, load: &Operation) -> Result<Vec<ColumnType>, AdapterError> {
+        let Operation::LoadSeed { file, delimiter, column_types, quote_columns, .. } = load.clone() else {
+            return Ok(Vec::new());
+        };
+        let options = SeedOptions { delimiter, column_types, quote_columns };
+        let read = tokio::task::spawn_blocking(move || read_seed(&file, &options)).await;
+        let seed = read.map_err(|error| LakeError::new("io", error.to_string()))??;
+        Ok(rows::column_types(&seed.schema))
     }
 
     async fn list_relations(&self, schema: &str) -> Result<Vec<(Relation, RelationType)>, AdapterError> {

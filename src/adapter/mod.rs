@@ -182,6 +182,15 @@ pub trait Adapter: Send + Sync {
     async fn columns(&self, relation: &Relation) -> Result<Vec<ColumnType>, AdapterError>;
     /// The columns a query would give, without running it.
     async fn query_columns(&self, sql: &str) -> Result<Vec<ColumnType>, AdapterError>;
+    /// The columns a seed's file would give as a table, for [`Operation::LoadSeed`]; nothing is written.
+    async fn seed_columns(&self, _load: &Operation) -> Result<Vec<ColumnType>, AdapterError> {
+        Err(AdapterError {
+            code: "seed-columns",
+            message: "this engine tells a seed's columns only after it is loaded".to_string(),
+            position: None,
+            help: Some("run `seed` first".to_string()),
+        })
+    }
     async fn list_relations(&self, schema: &str) -> Result<Vec<(Relation, RelationType)>, AdapterError>;
     async fn list_schemas(&self) -> Result<Vec<String>, AdapterError>;
     async fn rename(&self, from: &Relation, to: &Relation) -> Result<(), AdapterError>;

@@ -106,6 +106,7 @@ fn kind(node: &NodeInfo) -> String {
     match node.resource_type {
         ResourceType::Model => format!("{} model", node.materialized),
         ResourceType::Test => "data test".to_string(),
+        ResourceType::UnitTest => "unit test".to_string(),
         ResourceType::Operation => "project hook".to_string(),
         other => other.as_str().to_string(),
     }
@@ -152,7 +153,11 @@ fn outcome(node: &NodeInfo, result: &NodeResult, manner: Manner) -> (LogLevel, S
             (LogLevel::Error, format!("FAIL {failures} {}", node.display_name), style.red(&format!("FAIL {failures}")))
         }
         Status::Skipped => {
-            let kind = if node.resource_type == ResourceType::Test { "test" } else { "relation" };
+            let kind = match node.resource_type {
+                ResourceType::Test => "test",
+                ResourceType::UnitTest => "unit_test",
+                _ => "relation",
+            };
             (LogLevel::Info, format!("SKIP {kind} {}", node.display_name), style.yellow("SKIP"))
         }
         Status::Error | Status::RuntimeError | Status::PartialSuccess => {
@@ -161,6 +166,9 @@ fn outcome(node: &NodeInfo, result: &NodeResult, manner: Manner) -> (LogLevel, S
                 ResourceType::Test => "ERROR",
                 ResourceType::Seed => "ERROR loading",
                 ResourceType::Snapshot => "ERROR snapshotting",
+                ResourceType::UnitTest => {
+                    return (LogLevel::Error, format!("ERROR {}", node.display_name), style.red("ERROR"));
+                }
                 _ => "ERROR creating",
             };
             (LogLevel::Error, format!("{verb} {what}"), style.red("ERROR"))

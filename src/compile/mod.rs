@@ -6,10 +6,12 @@
 
 mod dictionary;
 mod ephemeral;
+mod fixture;
 mod generic_test;
 mod introspect;
 mod lookup;
 mod scope;
+mod unit_test;
 mod value;
 
 use std::collections::{BTreeMap, HashMap};
@@ -26,9 +28,11 @@ use crate::project::Project;
 
 pub use dictionary::{graph_dictionary, node_dictionary};
 pub use ephemeral::inject_ctes;
+pub use fixture::{Fixture, FixtureRows, expected_sql, fixture_sql};
 pub use introspect::{AdapterIntrospect, external_table};
 pub use lookup::Lookup;
 pub use scope::CompileScope;
+pub use unit_test::{Inputs, compile_over_inputs, given, unit_test_node};
 pub use value::value_of;
 
 /// A node as it is sent to the database.

@@ -60,6 +60,10 @@ impl CompileScope {
         Self::new(self.node.clone(), &self.package, &self.context, (extras, self.checked))
     }
 
+    pub(super) fn is_unit_test(&self) -> bool {
+        self.node.as_ref().is_some_and(|node| node.resource_type == ResourceType::UnitTest)
+    }
+
     /// Ephemeral models this scope's `ref`s named, in order of the first call.
     pub fn ephemeral_parents(&self) -> Vec<UniqueId> {
         self.ephemeral.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
@@ -90,7 +94,13 @@ impl CompileScope {
         Ok(RefAnswer { relation, relation_type: Some(RelationType::Ephemeral), rendered })
     }
 
-    fn not_found(&self, kind: &str, name: &str, (version, package): (Option<&Json>, Option<&str>), disabled: bool) -> Diagnostic {
+    pub(super) fn not_found(
+        &self,
+        kind: &str,
+        name: &str,
+        (version, package): (Option<&Json>, Option<&str>),
+        disabled: bool,
+    ) -> Diagnostic {
         let subject = match &self.node {
             Some(node) => format!("{} '{}' ({})", title(node.resource_type), node.unique_id, node.original_file_path),
             None => format!("Operation in package '{}'", self.package),

@@ -8,6 +8,7 @@ mod clock;
 mod external;
 mod freshness;
 mod hook;
+mod input_columns;
 mod message;
 mod node;
 mod operation;
@@ -17,8 +18,10 @@ mod script;
 mod session;
 mod show;
 mod snapshot;
+mod table_diff;
 mod target;
 mod test_outcome;
+mod unit_test;
 
 use std::sync::Arc;
 use std::time::Instant;

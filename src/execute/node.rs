@@ -232,6 +232,6 @@ fn adapter_response(effect: &Effect) -> Map<String, Json> {
     response
 }
 
-fn cannot_write(error: &std::io::Error) -> Failure {
+pub(super) fn cannot_write(error: &std::io::Error) -> Failure {
     Failure::Runtime(format!("the target folder could not be written: {error}"))
 }

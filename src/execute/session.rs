@@ -18,6 +18,7 @@ use crate::jinja::Introspect;
 use crate::manifest::{Compiled, Manifest, Node};
 use crate::materialization::{Switches, stores_failures};
 use crate::name::{ResourceType, UniqueId};
+use crate::rows::ColumnType;
 
 pub(super) struct Session {
     pub run: RunRequest,
@@ -27,13 +28,15 @@ pub(super) struct Session {
     /// Nodes that cannot run, with the reason: a schema or an external table they need could not be made.
     pub blocked: HashMap<UniqueId, String>,
     compiled: Mutex<HashMap<UniqueId, Compiled>>,
+    /// Columns of what unit tests read.
+    input_columns: Mutex<HashMap<UniqueId, Arc<Vec<ColumnType>>>>,
 }
 
 impl Session {
     pub fn new(run: RunRequest) -> Self {
         let stop = run.cancel.child_token();
         let context = compile_context(&run, &stop);
-        Self { run, context, stop, blocked: HashMap::new(), compiled: Mutex::default() }
+        Self { run, context, stop, blocked: HashMap::new(), compiled: Mutex::default(), input_columns: Mutex::default() }
     }
 
     pub fn switches(&self) -> Switches {
@@ -68,6 +71,14 @@ impl Session {
         let path = self.display_path(&self.target_path(TargetFolder::Compiled, node));
         let entry = Compiled { code: compiled.sql.clone(), path: Some(path), extra_ctes: compiled.extra_ctes.clone() };
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner).insert(node.unique_id.clone(), entry);
+    }
+
+    pub fn input_columns(&self, id: &UniqueId) -> Option<Arc<Vec<ColumnType>>> {
+        self.input_columns.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    pub fn keep_input_columns(&self, id: &UniqueId, columns: &Arc<Vec<ColumnType>>) {
+        self.input_columns.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), columns.clone());
     }
 
     /// Everything compiled in this run, in the manifest's order; ephemeral parents included.

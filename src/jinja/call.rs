@@ -179,7 +179,8 @@ fn env_var(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
         ));
     }
     let default = args.get(1, "default").filter(|value| !value.is_none() && !value.is_undefined());
-    match ((root.engine.settings.env)(&name), default) {
+    let value = root.scope.environment(&name).or_else(|| (root.engine.settings.env)(&name));
+    match (value, default) {
         (Some(value), _) => Ok(Value::from(value)),
         (None, Some(default)) => Ok(default.clone()),
         (None, None) => Err(carry(

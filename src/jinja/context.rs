@@ -80,8 +80,12 @@ impl Object for Root {
         if let Some(value) = self.scope.extra(key) {
             return Some(value);
         }
-        if let Some(index) = self.engine.macros.visible(self.scope.package(), key) {
-            return Some(self.macro_value(index));
+        let called = self.engine.macros.visible(self.scope.package(), key);
+        match (self.scope.override_of(None, key), called) {
+            (Some(value), Some(_)) => return Some(Value::from_object(Overridden(value))),
+            (Some(value), None) if CONTEXT.contains_key(key) => return Some(value),
+            (_, Some(index)) => return Some(self.macro_value(index)),
+            (_, None) => {}
         }
         if self.engine.macros.has_package(key) {
             return Some(Value::from_object(PackageReference { root: self.clone(), package: key.to_string() }));
@@ -99,6 +103,20 @@ impl Object for Root {
             Some(value) => value.call(state, args),
             None => Err(Error::from(minijinja::ErrorKind::UnknownMethod)),
         }
+    }
+}
+
+/// A macro that gives a fixed value whatever it is called with.
+#[derive(Debug)]
+pub(super) struct Overridden(pub Value);
+
+impl Object for Overridden {
+    fn repr(self: &Arc<Self>) -> minijinja::value::ObjectRepr {
+        minijinja::value::ObjectRepr::Plain
+    }
+
+    fn call(self: &Arc<Self>, _state: &mut State<'_, '_>, _args: &[Value]) -> Result<Value, Error> {
+        Ok(self.0.clone())
     }
 }
 

@@ -66,6 +66,15 @@ pub trait NodeScope: Send + Sync {
     /// Any further name of this render's context: a generic test's `model` and arguments, `results`, `graph`, `sql`,
     /// `schemas`. Looked up before macros and built-in functions.
     fn extra(&self, name: &str) -> Option<Value>;
+    /// What calling the macro `name` gives instead of running it, for a unit test's overrides: by its bare name or, with a
+    /// package, as that package's.
+    fn override_of(&self, _package: Option<&str>, _name: &str) -> Option<Value> {
+        None
+    }
+    /// The environment variable `name` where the render has a value of its own for it.
+    fn environment(&self, _name: &str) -> Option<String> {
+        None
+    }
     /// `log(text, info)`.
     fn message(&self, text: &str, info: bool);
     /// `print(text)`: shown even when the console is quiet.

@@ -22,6 +22,7 @@ use crate::rows::ColumnType;
 
 pub use data_test::stores_failures;
 pub use snapshot::{SnapshotSql, meta_columns};
+pub use seed::load as seed_load;
 
 /// Every materialization. Another kind is a file and a row.
 pub const MATERIALIZATIONS: &[Materialization] = &[
