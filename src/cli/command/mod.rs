@@ -1,6 +1,7 @@
 //! The commands, one file each; this list is the only place that knows them all.
 
 mod clean;
+mod clone;
 mod compile;
 mod debug;
 mod demo;
@@ -47,7 +48,7 @@ pub fn dispatch(command: Command, session: &Session) -> Exit {
         Command::Deps(_) => deps::run(session),
         Command::Retry(args) => retry::run(&args, session),
         Command::Snapshot(_) => not_yet(session, "snapshot", "snapshots are read and listed, and nothing builds them yet"),
-        Command::Clone(_) => not_yet(session, "clone", "build the tables into the other schema instead: --target"),
+        Command::Clone(args) => clone::run(&args, session),
         Command::Clean(args) => clean::run(&args, session),
         Command::Gen(command) => generate::run(&command, session),
         Command::Demo(args) => demo::run(&args, session),
