@@ -107,6 +107,11 @@ pub enum Operation {
         column_types: Vec<(String, String)>,
         quote_columns: bool,
     },
+    /// Create or replace a table that has the rows of another one, without writing them again.
+    CloneTable {
+        relation: Relation,
+        source: Relation,
+    },
     Drop {
         relation: Relation,
         relation_type: Option<RelationType>,

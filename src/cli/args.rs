@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use headwater::manifest::JsonMap;
+use serde_json::json;
 
 /// Analytics engineering in one binary: dbt-format projects on an embedded lakehouse.
 #[derive(Parser, Debug)]
@@ -103,9 +105,53 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_enum, value_name = "LEVEL")]
     pub log_level_file: Option<LogLevel>,
     #[command(flatten)]
+    pub state: StateArgs,
+    #[command(flatten)]
     pub refused: RefusedArgs,
     #[command(flatten)]
     pub accepted: AcceptedArgs,
+}
+
+impl GlobalArgs {
+    /// What was typed of the flags that another call needs to do the same again, by dbt's names.
+    pub fn artifact_args(&self) -> JsonMap {
+        let state = &self.state;
+        let args = [
+            ("target", json!(self.target)),
+            ("profile", json!(self.profile)),
+            ("state", json!(state.state)),
+            ("defer_state", json!(state.defer_state)),
+            ("defer", json!(state.defer)),
+            ("favor_state", json!(state.favor_state)),
+            ("sample", json!(self.refused.sample)),
+            ("event_time_start", json!(self.refused.event_time_start)),
+            ("event_time_end", json!(self.refused.event_time_end)),
+        ];
+        let typed = args.into_iter().filter(|(_, value)| !value.is_null());
+        typed.map(|(key, value)| (key.to_string(), value)).collect()
+    }
+}
+
+/// What an earlier run left, and what is read from there.
+#[derive(Args, Debug, Clone, Default)]
+#[command(next_help_heading = "Earlier state")]
+pub struct StateArgs {
+    /// Folder with the artifacts of an earlier run, for state:, result:, source_status: and --defer [env: DBT_STATE]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Read what is not selected and not built here from the relations of the earlier run [env: DBT_DEFER]
+    #[arg(long, global = true, overrides_with = "no_defer")]
+    pub defer: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_defer: bool,
+    /// Defer for all that is not selected, also where it is built here [env: DBT_FAVOR_STATE]
+    #[arg(long, global = true, overrides_with = "no_favor_state")]
+    pub favor_state: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_favor_state: bool,
+    /// Another folder than --state for deferring [env: DBT_DEFER_STATE]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub defer_state: Option<PathBuf>,
 }
 
 /// Flags of dbt's that would change what is done, and that headwater does not carry out yet: it says so instead of doing
@@ -114,14 +160,6 @@ pub struct GlobalArgs {
 pub struct RefusedArgs {
     #[arg(long, global = true, hide = true, value_name = "NAME")]
     pub selector: Option<String>,
-    #[arg(long, global = true, hide = true, overrides_with = "no_defer")]
-    pub defer: bool,
-    #[arg(long, global = true, hide = true)]
-    pub no_defer: bool,
-    #[arg(long, global = true, hide = true, overrides_with = "no_favor_state")]
-    pub favor_state: bool,
-    #[arg(long, global = true, hide = true)]
-    pub no_favor_state: bool,
     #[arg(long, global = true, hide = true, value_name = "WINDOW")]
     pub sample: Option<String>,
     #[arg(long, global = true, hide = true, value_name = "TIME")]
@@ -193,11 +231,6 @@ pub struct AcceptedArgs {
     pub record_timing_info: Option<PathBuf>,
     #[arg(long, global = true, hide = true, value_name = "N")]
     pub maximum_seed_size_mib: Option<u64>,
-    /// Where `state:` would compare with; nothing reads it yet.
-    #[arg(long, global = true, hide = true, value_name = "DIR")]
-    pub state: Option<PathBuf>,
-    #[arg(long, global = true, hide = true, value_name = "DIR")]
-    pub defer_state: Option<PathBuf>,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,6 +280,9 @@ pub struct SelectionFlags {
     /// Resource types to leave out
     #[arg(long, visible_alias = "exclude-resource-types", num_args = 1.., value_name = "TYPE")]
     pub exclude_resource_type: Vec<String>,
+    /// Exactly these ids instead of a selection: what `retry` runs again.
+    #[arg(skip)]
+    pub only: Option<Vec<String>>,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -290,6 +326,9 @@ pub struct RunFlags {
     /// For the commands that compile only.
     #[arg(skip)]
     pub no_introspect: bool,
+    /// What artifacts keep of a command's own arguments: the macro of `run-operation`, the flags of `docs generate`.
+    #[arg(skip)]
+    pub command_args: JsonMap,
 }
 
 #[derive(Subcommand, Debug, Clone)]
@@ -329,8 +368,8 @@ pub enum Command {
     Deps(DepsArgs),
     /// Run again what failed or was skipped in the last run, test, build or seed
     Retry(RetryArgs),
-    #[command(hide = true)]
-    Clone(NotYetArgs),
+    /// Make cheap copies of the earlier run's tables in this target, and views on the rest
+    Clone(CloneArgs),
     /// Remove what builds leave behind (clean-targets of dbt_project.yml)
     Clean(CleanArgs),
     /// Make sample data
@@ -373,11 +412,13 @@ pub struct RetryArgs {
     pub full_refresh: bool,
 }
 
-/// A command of dbt's that is not built: whatever follows it is taken, so that the answer is about the command.
-#[derive(Args, Debug, Clone)]
-pub struct NotYetArgs {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    pub rest: Vec<String>,
+#[derive(Args, Debug, Clone, Default)]
+pub struct CloneArgs {
+    #[command(flatten)]
+    pub selection: SelectionFlags,
+    /// Also replace what is there already [env: DBT_FULL_REFRESH]
+    #[arg(short, long)]
+    pub full_refresh: bool,
 }
 
 #[derive(Args, Debug, Clone)]

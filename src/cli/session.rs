@@ -7,12 +7,14 @@ use headwater::diagnostic::{Diagnostic, Outcome};
 use headwater::event::{Event, EventSink};
 use headwater::execute::RunSettings;
 use headwater::invocation::Invocation;
+use headwater::manifest::JsonMap;
 use headwater::pipeline::{self, Loaded};
 use headwater::project::Project;
 use headwater::world::{OsWorld, World};
+use serde_json::json;
 
 use crate::cli::Exit;
-use crate::cli::args::{GlobalArgs, LogLevel, RunFlags};
+use crate::cli::args::{GlobalArgs, IndirectSelection, LogLevel, RunFlags};
 use crate::cli::json_printer::JsonPrinter;
 use crate::cli::line::Manner;
 use crate::cli::output::{Output, Outputs};
@@ -22,6 +24,8 @@ use crate::cli::style::Style;
 
 /// What a command has to work with.
 pub struct Session {
+    /// As typed, for `retry`, which runs an earlier command with its own.
+    pub args: GlobalArgs,
     pub settings: Settings,
     pub world: Arc<dyn World>,
 }
@@ -37,7 +41,7 @@ pub struct Opened {
 impl Session {
     pub fn start(args: &GlobalArgs) -> Outcome<Self> {
         let world: Arc<dyn World> = Arc::new(OsWorld);
-        Ok(Self { settings: Settings::resolve(args, world.as_ref())?, world })
+        Ok(Self { args: args.clone(), settings: Settings::resolve(args, world.as_ref())?, world })
     }
 
     /// Where events go: the console and the log file. `root` is where source lines are read from; `which` is the command.
@@ -91,7 +95,7 @@ impl Session {
         };
         let project = Arc::new(project);
         let settings = self.run_settings(which, flags, &project);
-        let invocation = self.invocation(which, &settings);
+        let invocation = self.invocation(which, flags, &settings);
         match pipeline::load(self.world.as_ref(), project.clone(), &invocation) {
             Ok((loaded, diagnostics)) => {
                 report(events.as_ref(), diagnostics)?;
@@ -113,12 +117,15 @@ impl Session {
         Exit::Trouble
     }
 
-    fn invocation(&self, which: &str, settings: &RunSettings) -> Invocation {
+    fn invocation(&self, which: &str, flags: &RunFlags, settings: &RunSettings) -> Invocation {
+        let mut args = self.settings.artifact_args(which);
+        args.extend(run_args(flags, settings));
+        args.extend(self.args.artifact_args());
         Invocation {
             id: self.settings.invocation_id.clone(),
             started_at: self.settings.started_at,
             flags: settings.flags(),
-            args: self.settings.artifact_args(which),
+            args,
         }
     }
 
@@ -135,6 +142,7 @@ impl Session {
             store_failures: on(flags.store_failures, "DBT_STORE_FAILURES") || project_flag("store_failures"),
             warn_error: self.settings.warnings.all_errors || project_flag("warn_error"),
             no_introspect: flags.no_introspect,
+            deferred: Arc::default(),
         }
     }
 
@@ -142,6 +150,25 @@ impl Session {
     pub fn folder(&self) -> PathBuf {
         self.settings.load.project_dir.clone().unwrap_or_else(|| PathBuf::from("."))
     }
+}
+
+/// The flags of one command as `run_results.json` keeps them, by dbt's names.
+fn run_args(flags: &RunFlags, settings: &RunSettings) -> JsonMap {
+    let selection = &flags.selection;
+    let mode = selection.indirect_selection.map_or("eager", IndirectSelection::as_str);
+    let args = [
+        ("select", json!(selection.select)),
+        ("exclude", json!(selection.exclude)),
+        ("resource_types", json!(selection.resource_type)),
+        ("exclude_resource_types", json!(selection.exclude_resource_type)),
+        ("indirect_selection", json!(mode)),
+        ("full_refresh", json!(settings.full_refresh)),
+        ("empty", json!(settings.empty)),
+        ("store_failures", json!(settings.store_failures)),
+        ("introspect", json!(!settings.no_introspect)),
+        ("threads", json!(settings.threads)),
+    ];
+    args.into_iter().map(|(key, value)| (key.to_string(), value)).chain(flags.command_args.clone()).collect()
 }
 
 /// Prints diagnostics; an error among them (or a warning that counts as one) ends the command.

@@ -19,6 +19,7 @@ use crate::cli::warning::WarningRules;
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub load: LoadOptions,
+    pub state: StateSettings,
     pub json_log: bool,
     pub level: LogLevel,
     pub style: Style,
@@ -36,6 +37,16 @@ pub struct Settings {
     pub version_check: bool,
     pub invocation_id: String,
     pub started_at: DateTime<Utc>,
+}
+
+/// What of an earlier run is read. Folders are relative to the project's root.
+#[derive(Clone, Debug, Default)]
+pub struct StateSettings {
+    pub folder: Option<PathBuf>,
+    pub defer: bool,
+    pub favor_state: bool,
+    /// Another folder for deferring.
+    pub defer_folder: Option<PathBuf>,
 }
 
 /// Where the log file lies and what goes into it.
@@ -77,6 +88,7 @@ impl Settings {
         let width = args.printer_width.or_else(|| env.text("DBT_PRINTER_WIDTH")?.parse().ok()).unwrap_or(80);
         Ok(Self {
             load: load_options(args, &env)?,
+            state: state(args, &env),
             json_log: json(args.log_format, "DBT_LOG_FORMAT"),
             level,
             log_file,
@@ -143,10 +155,6 @@ fn refuse(args: &GlobalArgs, env: &Environment<'_>) -> Outcome<()> {
     let typed = &args.refused;
     let reason = if typed.selector.is_some() {
         ("--selector", "YAML selectors are not supported yet", "give the selection itself with --select and --exclude")
-    } else if env.flag(typed.defer, typed.no_defer, "DBT_DEFER").unwrap_or(false) {
-        ("--defer", "deferring to another state is not supported yet", "build the parents too: --select +my_model")
-    } else if env.flag(typed.favor_state, typed.no_favor_state, "DBT_FAVOR_STATE").unwrap_or(false) {
-        ("--favor-state", "deferring to another state is not supported yet", "leave the flag out")
     } else if typed.sample.is_some() || env.text("DBT_SAMPLE").is_some() {
         ("--sample", "sample mode is not supported yet", "leave the flag out, or use --empty to check that the SQL runs")
     } else if typed.event_time_start.is_some() || typed.event_time_end.is_some() {
@@ -182,6 +190,21 @@ fn load_options(args: &GlobalArgs, env: &Environment<'_>) -> Outcome<LoadOptions
         target_path: args.target_path.clone().or_else(|| env.path("DBT_TARGET_PATH")),
         threads,
     })
+}
+
+/// The older names of the variables are read where the newer are not set.
+fn state(args: &GlobalArgs, env: &Environment<'_>) -> StateSettings {
+    let typed = &args.state;
+    let flag = |on: bool, off: bool, name: &str, older: &str| {
+        env.flag(on, off, name).or_else(|| env.flag(false, false, older)).unwrap_or(false)
+    };
+    let folder = typed.state.clone().or_else(|| env.path("DBT_STATE")).or_else(|| env.path("DBT_ARTIFACT_STATE_PATH"));
+    StateSettings {
+        folder,
+        defer: flag(typed.defer, typed.no_defer, "DBT_DEFER", "DBT_DEFER_TO_STATE"),
+        favor_state: flag(typed.favor_state, typed.no_favor_state, "DBT_FAVOR_STATE", "DBT_FAVOR_STATE_MODE"),
+        defer_folder: typed.defer_state.clone().or_else(|| env.path("DBT_DEFER_STATE")),
+    }
 }
 
 /// A YAML mapping given on the command line.

@@ -47,10 +47,12 @@ pub struct CompiledNode {
 }
 
 /// What the command line changes about compiling. (`flags` in templates is the engine's.)
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CompileFlags {
     /// `--empty`: every ref and source reads no rows.
     pub empty: bool,
+    /// `--defer`: where a `ref` finds nodes that are not built here.
+    pub deferred: Arc<HashMap<UniqueId, Relation>>,
 }
 
 /// Names a render sees beside the engine's own: `results`, `schemas`, `sql`, a test's arguments.

@@ -76,7 +76,7 @@ impl CompileScope {
     }
 
     fn answer(&self, node: &Node) -> Outcome<RefAnswer> {
-        let relation = node.relation();
+        let relation = self.context.flags.deferred.get(&node.unique_id).cloned().unwrap_or_else(|| node.relation());
         if !node.is_ephemeral() {
             let rendered = self.context.flags.empty.then(|| empty_subquery(&relation));
             return Ok(RefAnswer { relation, relation_type: built_as(node), rendered });

@@ -5,6 +5,8 @@
 //! engine's errors and panics become results.
 
 mod clock;
+mod clone;
+mod defer;
 mod external;
 mod freshness;
 mod hook;
@@ -23,6 +25,7 @@ mod target;
 mod test_outcome;
 mod unit_test;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -34,12 +37,13 @@ use crate::adapter::Adapter;
 use crate::event::{Event, EventSink, Summary};
 use crate::jinja::Jinja;
 use crate::manifest::{Compiled, JsonMap, Manifest};
-use crate::name::UniqueId;
+use crate::name::{Relation, UniqueId};
 use crate::plan::{Plan, Verb};
 use crate::project::Project;
 use crate::result::NodeResult;
 use crate::world::World;
 
+pub use defer::deferred;
 pub use freshness::{FreshnessOutcome, source_freshness};
 pub use operation::run_operation;
 pub use show::{ShowSubject, Shown, compile_text, show};
@@ -62,6 +66,8 @@ pub struct RunSettings {
     pub warn_error: bool,
     /// `--no-introspect` switches it off: `compile` then asks the database nothing.
     pub no_introspect: bool,
+    /// `--defer`: the nodes that are read from another place than their own.
+    pub deferred: Arc<HashMap<UniqueId, Relation>>,
 }
 
 impl RunSettings {

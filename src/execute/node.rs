@@ -9,7 +9,7 @@ use super::hook::{self, When};
 use super::message::{CompiledFile, Failure, Sent};
 use super::session::Session;
 use super::test_outcome::{Counted, judge};
-use super::{script, snapshot, target};
+use super::{clone, script, snapshot, target};
 use crate::adapter::{AdapterError, Effect, Operation};
 use crate::artifact::TargetFolder;
 use crate::compile::{CompiledNode, compile};
@@ -31,6 +31,11 @@ impl Done {
     fn of(effect: &Effect) -> Self {
         let message = Some(effect.message.clone());
         Self { status: Status::Success, message, failures: None, response: adapter_response(effect) }
+    }
+
+    /// There was nothing to do.
+    fn nothing() -> Self {
+        Self { message: Some("No-op".to_string()), ..Self::silent() }
     }
 
     /// Nothing was asked of the database.
@@ -97,6 +102,10 @@ async fn work(
         return Err(Failure::Runtime(reason.clone()));
     }
     let world = session.run.world.clone();
+    if session.run.plan.verb == Verb::Clone {
+        let cloned = clock.time("execute", world.as_ref(), clone::clone(session, node)).await?;
+        return Ok(cloned.as_ref().map_or_else(Done::nothing, Done::of));
+    }
     let compiled = clock.time("compile", world.as_ref(), compile_step(session, node)).await?;
     *kept = Some(compiled.clone());
     let builds = session.run.plan.verb != Verb::Compile && !node.is_ephemeral();

@@ -35,6 +35,7 @@ fn operation(operation: &Operation) -> String {
             format!("alter table {relation} {}", columns.iter().map(column).collect::<Vec<_>>().join(", "))
         }
         Operation::LoadSeed { relation, file, .. } => format!("-- load {} into {relation}", file.display()),
+        Operation::CloneTable { relation, source } => format!("create or replace table {relation} clone {source}"),
         Operation::Drop { relation, .. } => format!("drop table if exists {relation}"),
         Operation::Statement { sql } => sql.clone(),
     }

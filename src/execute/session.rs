@@ -146,7 +146,7 @@ fn compile_context(run: &RunRequest, stop: &CancellationToken) -> Arc<CompileCon
             cancel: stop.clone(),
         }) as Arc<dyn Introspect>
     });
-    let flags = CompileFlags { empty: run.settings.empty };
+    let flags = CompileFlags { empty: run.settings.empty, deferred: run.settings.deferred.clone() };
     CompileContext::new(run.manifest.clone(), run.jinja.clone(), run.project.clone(), database, (run.events.clone(), flags))
 }
 

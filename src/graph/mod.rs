@@ -3,12 +3,15 @@
 //! [`Dag::build`] turns the manifest's `depends_on` lists into one graph and reports a cycle with its whole path.
 //! [`select`] answers dbt's selection language on it. Nothing here asks a database or a file.
 
+use std::sync::Arc;
+
 use indexmap::IndexSet;
 
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::Manifest;
 use crate::name::{ResourceType, UniqueId};
 
+mod change;
 mod dag;
 mod gate;
 mod member;
@@ -16,9 +19,11 @@ mod method;
 mod node_set;
 mod pattern;
 mod selector;
+mod state;
 
 pub use dag::{Dag, Direction};
 pub use member::Member;
+pub use state::{State, StateManifest};
 
 /// What the command line selects by.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +35,8 @@ pub struct SelectionArgs {
     pub resource_types: Vec<ResourceType>,
     /// `eager` (default), `cautious`, `buildable`, `empty`.
     pub indirect_selection: String,
+    /// What an earlier run left, for `state:`, `result:` and `source_status:`.
+    pub state: Option<Arc<State>>,
 }
 
 /// What the arguments choose, in the manifest's order, and a warning for every criterion that matched nothing.

@@ -2,6 +2,7 @@
 //!
 //! The rules are those of dbt-core's `graph/selector.py`, `graph/selector_spec.py` and `graph/cli.py`.
 
+use std::cell::RefCell;
 use std::sync::LazyLock;
 
 use indexmap::IndexSet;
@@ -9,7 +10,7 @@ use regex::{Captures, Regex};
 
 use super::method::{self, Criterion, Method};
 use super::node_set::NodeSet;
-use super::{Dag, Direction, Member, SelectionArgs};
+use super::{Dag, Direction, Member, SelectionArgs, State};
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::Manifest;
 use crate::name::UniqueId;
@@ -106,6 +107,7 @@ struct Picked {
 
 pub(super) fn select(manifest: &Manifest, dag: &Dag, args: &SelectionArgs) -> Outcome<(IndexSet<UniqueId>, Vec<Diagnostic>)> {
     let mut selector = Selector::new(manifest, dag, Indirect::parse(&args.indirect_selection)?);
+    selector.state = args.state.as_deref();
     let mut selected = match args.select.is_empty() {
         true => selector.enabled.clone(),
         false => selector.union(&args.select)?.direct,
@@ -117,7 +119,7 @@ pub(super) fn select(manifest: &Manifest, dag: &Dag, args: &SelectionArgs) -> Ou
         args.resource_types.is_empty() || args.resource_types.contains(&selector.members[*position].resource_type())
     };
     let ids = selected.iter().filter(fits).map(|position| dag.id(position).clone()).collect();
-    Ok((ids, selector.warnings))
+    Ok((ids, selector.warnings.into_inner()))
 }
 
 struct Selector<'m> {
@@ -126,7 +128,8 @@ struct Selector<'m> {
     members: Vec<Member<'m>>,
     enabled: NodeSet,
     indirect: Indirect,
-    warnings: Vec<Diagnostic>,
+    state: Option<&'m State>,
+    warnings: RefCell<Vec<Diagnostic>>,
 }
 
 impl<'m> Selector<'m> {
@@ -135,7 +138,7 @@ impl<'m> Selector<'m> {
         let is_enabled = |member: &Member<'_>| member.config().get("enabled").and_then(|value| value.as_bool()) != Some(false);
         let enabled = (0..members.len()).filter(|position| is_enabled(&members[*position]));
         let enabled = NodeSet::from_indices(members.len(), enabled);
-        Self { manifest, dag, members, enabled, indirect, warnings: Vec::new() }
+        Self { manifest, dag, members, enabled, indirect, state: None, warnings: RefCell::default() }
     }
 
     fn empty(&self) -> NodeSet {
@@ -174,7 +177,7 @@ impl<'m> Selector<'m> {
             let bare = bare.rsplit(':').next().unwrap_or(bare);
             let names: Vec<String> = self.members.iter().map(Member::search_name).collect();
             let warning = Diagnostic::warning("selection-empty", message);
-            self.warnings.push(warning.suggest(bare, names.iter().map(String::as_str)));
+            self.warnings.borrow_mut().push(warning.suggest(bare, names.iter().map(String::as_str)));
         }
         Ok(picked)
     }
@@ -188,6 +191,8 @@ impl<'m> Selector<'m> {
             value: &parsed.value,
             manifest: self.manifest,
             members: &self.members,
+            state: self.state,
+            warnings: &self.warnings,
         };
         let matches = (parsed.method.prepare)(criterion)?;
         let found = self.enabled.iter().filter(|position| matches(&self.members[*position]));

@@ -6,6 +6,7 @@
 //! kept where, and what is guaranteed, is written in `docs/warehouse.md`.
 
 mod catalog;
+mod copy;
 mod delimited;
 mod error;
 mod external;

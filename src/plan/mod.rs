@@ -29,6 +29,8 @@ pub enum Verb {
     /// Check how fresh sources are.
     Freshness,
     List,
+    /// Take over an earlier run's relations.
+    Clone,
 }
 
 impl Verb {
@@ -43,6 +45,7 @@ impl Verb {
             Self::Show => "show",
             Self::Freshness => "freshness",
             Self::List => "list",
+            Self::Clone => "clone",
         }
     }
 
@@ -58,6 +61,7 @@ impl Verb {
             Self::Snapshot => &[Snapshot],
             Self::Compile | Self::Show => &[Model, Test, Snapshot, Analysis, Operation, Seed, SqlOperation, Function],
             Self::Freshness => &[Source],
+            Self::Clone => &[Model, Seed, Snapshot],
             Self::List => &[Model, Snapshot, Seed, Test, Source, Exposure, Metric, SavedQuery, SemanticModel, UnitTest, Function],
         }
     }

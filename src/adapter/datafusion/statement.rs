@@ -186,6 +186,10 @@ pub async fn apply(engine: &Arc<Engine>, operation: Operation) -> Done<Effect> {
             let options = SeedOptions { delimiter, column_types, quote_columns };
             load_seed(engine, &named(&relation), file, options).await
         }
+        Operation::CloneTable { relation, source } => {
+            engine.lake.clone_table(&named(&source), &named(&relation)).await?;
+            Ok(done("CLONE"))
+        }
         Operation::Drop { relation, .. } => {
             engine.lake.drop_relation(&named(&relation)).await?;
             Ok(done("DROP"))

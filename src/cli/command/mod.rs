@@ -1,6 +1,7 @@
 //! The commands, one file each; this list is the only place that knows them all.
 
 mod clean;
+mod clone;
 mod compile;
 mod debug;
 mod demo;
@@ -47,7 +48,7 @@ pub fn dispatch(command: Command, session: &Session) -> Exit {
         Command::Docs(command) => docs::run(&command, session),
         Command::Deps(args) => deps::run(&args, session),
         Command::Retry(args) => retry::run(&args, session),
-        Command::Clone(_) => not_yet(session, "clone", "build the tables into the other schema instead: --target"),
+        Command::Clone(args) => clone::run(&args, session),
         Command::Clean(args) => clean::run(&args, session),
         Command::Gen(command) => generate::run(&command, session),
         Command::Demo(args) => demo::run(&args, session),
@@ -56,12 +57,6 @@ pub fn dispatch(command: Command, session: &Session) -> Exit {
             Exit::Success
         }
     }
-}
-
-/// A command of dbt's that is not built.
-fn not_yet(session: &Session, name: &str, help: &str) -> Exit {
-    let error = Diagnostic::error("not-supported-yet", format!("`headwater {name}` is not built yet")).help(help);
-    session.complain(&session.folder(), error)
 }
 
 /// Runs asynchronous work to its end on a runtime of its own. Threads that are still busy then (a template that loops, after
