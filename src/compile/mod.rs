@@ -12,6 +12,7 @@ mod introspect;
 mod lookup;
 mod scope;
 mod unit_test;
+mod source_map;
 mod value;
 
 use std::collections::{BTreeMap, HashMap};
@@ -26,6 +27,8 @@ use crate::manifest::{ExtraCte, Manifest, Node};
 use crate::name::{Relation, ResourceType, UniqueId};
 use crate::project::Project;
 
+use source_map::Traced;
+
 pub use dictionary::{graph_dictionary, node_dictionary};
 pub use ephemeral::inject_ctes;
 pub use fixture::{Fixture, FixtureRows, expected_sql, fixture_sql};
@@ -33,6 +36,7 @@ pub use introspect::{AdapterIntrospect, external_table};
 pub use lookup::Lookup;
 pub use scope::CompileScope;
 pub use unit_test::{Inputs, compile_over_inputs, given, unit_test_node};
+pub use source_map::{Origin, SourceMap};
 pub use value::value_of;
 
 /// A node as it is sent to the database.
@@ -44,6 +48,16 @@ pub struct CompiledNode {
     /// Every ephemeral ancestor, in the order of the CTEs.
     pub extra_ctes: Vec<ExtraCte>,
     pub relation: Relation,
+    /// Where each part of `sql` was written.
+    pub source_map: SourceMap,
+}
+
+impl CompiledNode {
+    fn assembled(id: &UniqueId, traced: &Traced, ctes: &[ephemeral::Cte], relation: Relation) -> Self {
+        let (sql, source_map) = ephemeral::assemble(traced, ctes);
+        let extra_ctes = ctes.iter().map(ephemeral::Cte::extra_cte).collect();
+        Self { unique_id: id.clone(), sql, extra_ctes, relation, source_map }
+    }
 }
 
 /// What the command line changes about compiling. (`flags` in templates is the engine's.)
@@ -105,12 +119,12 @@ pub fn compile(node: &Arc<Node>, context: &Arc<CompileContext>) -> Outcome<Compi
 pub fn compile_with(node: &Arc<Node>, context: &Arc<CompileContext>, extras: Extras) -> Outcome<CompiledNode> {
     let relation = node.relation();
     if node.resource_type == ResourceType::Seed {
-        return Ok(CompiledNode { unique_id: node.unique_id.clone(), sql: String::new(), extra_ctes: Vec::new(), relation });
+        let (sql, extra_ctes, source_map) = (String::new(), Vec::new(), SourceMap::default());
+        return Ok(CompiledNode { unique_id: node.unique_id.clone(), sql, extra_ctes, relation, source_map });
     }
-    let (text, parents) = render_node(node, context, extras)?;
-    let extra_ctes = ephemeral::collect(&parents, context)?;
-    let sql = inject_ctes(&text, &extra_ctes);
-    Ok(CompiledNode { unique_id: node.unique_id.clone(), sql, extra_ctes, relation })
+    let (traced, parents) = render_node(node, context, extras)?;
+    let ctes = ephemeral::collect(&parents, context)?;
+    Ok(CompiledNode::assembled(&node.unique_id, &traced, &ctes, relation))
 }
 
 /// Renders text that stands in a node's config, such as a hook, with the node's own scope.
@@ -127,7 +141,7 @@ pub fn render_in_node(
 }
 
 /// The text of one node and the ephemeral models its `ref`s named, in order of the first call.
-fn render_node(node: &Arc<Node>, context: &Arc<CompileContext>, extras: Extras) -> Outcome<(String, Vec<UniqueId>)> {
+fn render_node(node: &Arc<Node>, context: &Arc<CompileContext>, extras: Extras) -> Outcome<(Traced, Vec<UniqueId>)> {
     if node.language == "python" {
         return Diagnostic::error("python-model", format!("model `{}` is written in Python; only SQL models can run", node.name))
             .at(node.location.clone())
@@ -143,11 +157,11 @@ fn render_node(node: &Arc<Node>, context: &Arc<CompileContext>, extras: Extras) 
                 source: node.raw_code.as_str().into(),
                 location: node.location.clone(),
             };
-            context.jinja.render(&template, scope.clone())
+            context.jinja.render_traced(&template, scope.clone())
         }
     };
     let text = text.map_err(|error| place(error, node))?;
-    Ok((text, scope.ephemeral_parents()))
+    Ok((Traced::new(text, &node.unique_id), scope.ephemeral_parents()))
 }
 
 /// A diagnostic without a place gets the node's own.

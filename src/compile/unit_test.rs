@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use super::ephemeral::cte_name;
 use super::fixture::{Fixture, FixtureRows};
 use super::lookup::{Found, version_text};
-use super::{CompileContext, CompileScope, CompiledNode, Extras, inject_ctes, place, value_of};
+use super::{SourceMap, CompileContext, CompileScope, CompiledNode, Extras, inject_ctes, place, value_of};
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::jinja::{Introspect, NodeScope, RefAnswer, TemplateText};
 use crate::manifest::{DependsOn, ExtraCte, JsonMap, Node, OtherResource, RefArgs};
@@ -125,7 +125,8 @@ pub fn compile_over_inputs(
     }
     let extra_ctes: Vec<ExtraCte> = ctes.into_iter().map(|(id, sql)| ExtraCte { id, sql }).collect();
     let sql = inject_ctes(&text, &extra_ctes);
-    Ok(CompiledNode { unique_id: node.unique_id.clone(), sql, extra_ctes, relation: node.relation() })
+    let source_map = SourceMap::default();
+    Ok(CompiledNode { unique_id: node.unique_id.clone(), sql, extra_ctes, relation: node.relation(), source_map })
 }
 
 /// Adds an input's CTE, after those its own text reads.

@@ -214,8 +214,8 @@ async fn apply(session: &Session, node: &Node, compiled: &CompiledNode, work: Wo
 /// A statement's failure with what is needed to show its place.
 fn sent(session: &Session, node: &Node, compiled: &CompiledNode, error: AdapterError, sql: &str) -> Failure {
     let path = session.display_path(&session.target_path(TargetFolder::Compiled, node));
-    let file = CompiledFile { path, sql: compiled.sql.clone() };
-    Failure::Database { error, sent: Some(Sent { sql: sql.to_string(), compiled: Some(file) }) }
+    let file = CompiledFile { path: Some(path), sql: compiled.sql.clone(), source_map: compiled.source_map.clone() };
+    Failure::Database { error, sent: Some(Sent { sql: sql.to_string(), compiled: Some(file), location: None }) }
 }
 
 fn sql_of(operation: &Operation) -> Option<&str> {

@@ -213,8 +213,9 @@ fn in_execution(
     sql: &str,
 ) -> Failure {
     let path = session.display_path(&session.target_path(TargetFolder::Compiled, node));
-    let file = CompiledFile { path, sql: compiled.sql.clone() };
-    let failure = Failure::Database { error, sent: Some(Sent { sql: sql.to_string(), compiled: Some(file) }) };
+    let file = CompiledFile { path: Some(path), sql: compiled.sql.clone(), source_map: compiled.source_map.clone() };
+    let sent = Sent { sql: sql.to_string(), compiled: Some(file), location: None };
+    let failure = Failure::Database { error, sent: Some(sent) };
     let (kind, body) = failure.body(&session.run);
     let body: Vec<String> = body.lines().map(|line| format!("  {line}")).collect();
     Failure::Runtime(format!(

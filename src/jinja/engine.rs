@@ -1,5 +1,6 @@
 //! The engine behind [`Jinja`]: two minijinja environments over one macro table.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use super::context::Root;
 use super::error::{RENDERED, Source};
 use super::invoke::{MacroReference, RECURSION_LIMIT};
 use super::registry::{MacroSource, MacroTable};
+use super::rendered::Rendered;
 use super::rewrite::{self, Rewritten};
 use super::static_calls::{self, StaticCalls};
 use super::{NodeScope, language, output};
@@ -126,23 +128,41 @@ impl Jinja {
 
     /// The text a template gives. A text without Jinja comes back as it is, less one newline at its end, as Jinja has it.
     pub fn render(&self, template: &TemplateText, scope: Arc<dyn NodeScope>) -> Outcome<String> {
-        let normal;
-        let mut template = template;
-        if template.source.contains('\r') {
-            normal = TemplateText { source: template.source.replace("\r\n", "\n").replace('\r', "\n"), ..template.clone() };
-            template = &normal;
-        }
+        let template = &with_newlines(template);
         if !template.source.contains(['{']) {
-            return Ok(template.source.strip_suffix('\n').unwrap_or(&template.source).to_string());
+            return Ok(without_last_newline(&template.source).to_string());
         }
+        self.rendering(template, &scope, |compiled, root| compiled.render(root)).map(|(text, _)| text)
+    }
+
+    /// As [`render`](Self::render), with the place in the template that each stretch of the text came from.
+    pub fn render_traced(&self, template: &TemplateText, scope: Arc<dyn NodeScope>) -> Outcome<Rendered> {
+        let template = &with_newlines(template);
+        if !template.source.contains(['{']) {
+            return Ok(Rendered::verbatim(template, without_last_newline(&template.source).to_string()));
+        }
+        let ((text, spans), rewritten) =
+            self.rendering(template, &scope, |compiled, root| compiled.render_with_spans(root))?;
+        Ok(Rendered::new(template, &rewritten, text, &spans))
+    }
+
+    fn rendering<T>(
+        &self,
+        template: &TemplateText,
+        scope: &Arc<dyn NodeScope>,
+        work: impl FnOnce(minijinja::Template<'_, '_>, Value) -> Result<T, Error>,
+    ) -> Outcome<(T, Rewritten)> {
         let rewritten = rewrite::template(&template.source).map_err(|error| self.unreadable(&error, template))?;
         let absent = if scope.executes() { HashSet::new() } else { rewrite::called_names(&template.source) };
         let root = Value::from_dyn_object(Root::tolerating(self.engine.clone(), scope.clone(), absent));
-        let environment = self.environment(scope.as_ref());
-        environment
-            .template_from_named_str(RENDERED, &rewritten.text)
-            .and_then(|compiled| compiled.render(root))
-            .map_err(|error| self.engine.diagnose(&error, &Source { template, rewritten: &rewritten }, scope.as_ref()))
+        let compiled = self.environment(scope.as_ref()).template_from_named_str(RENDERED, &rewritten.text);
+        match compiled.and_then(|compiled| work(compiled, root)) {
+            Ok(value) => Ok((value, rewritten)),
+            Err(error) => {
+                let source = Source { template, rewritten: &rewritten };
+                Err(self.engine.diagnose(&error, &source, scope.as_ref()))
+            }
+        }
     }
 
     /// Calls a macro and gives what it returns: its text, or the value of its `return(…)`.
@@ -261,6 +281,19 @@ impl Jinja {
         let text = error.detail().unwrap_or("the template cannot be read").trim_end_matches('.').to_string();
         Box::new(Diagnostic::error("jinja-syntax", text).at(template.location.offset_by(line, column)))
     }
+}
+
+/// Line ends as templates have them, whatever the file was written on.
+fn with_newlines(template: &TemplateText) -> Cow<'_, TemplateText> {
+    if !template.source.contains('\r') {
+        return Cow::Borrowed(template);
+    }
+    let source = template.source.replace("\r\n", "\n").replace('\r', "\n");
+    Cow::Owned(TemplateText { source, ..template.clone() })
+}
+
+fn without_last_newline(text: &str) -> &str {
+    text.strip_suffix('\n').unwrap_or(text)
 }
 
 fn environment(engine: &Arc<Engine>, undefined: UndefinedBehavior) -> Environment<'static> {

@@ -29,6 +29,7 @@ mod output;
 mod pattern;
 mod registry;
 mod relation;
+mod rendered;
 mod rewrite;
 mod static_calls;
 mod syntax_tree;
@@ -37,6 +38,7 @@ mod text;
 
 pub use engine::{Jinja, JinjaSettings, MacroCall, ReadEnv, TemplateText};
 pub use registry::{MacroSource, builtin_macros};
+pub use rendered::{Origins, Place, Rendered};
 pub use static_calls::StaticCalls;
 
 /// What a template can ask about the node it belongs to. One value a render; shared by every macro the render calls.

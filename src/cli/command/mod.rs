@@ -19,7 +19,6 @@ mod source;
 
 use std::time::Duration;
 
-use headwater::diagnostic::Diagnostic;
 
 use crate::cli::args::Command;
 use crate::cli::session::Session;
