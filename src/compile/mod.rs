@@ -53,6 +53,7 @@ pub struct CompileFlags {
 pub type Extras = BTreeMap<String, Value>;
 
 /// What all nodes of one run share while they compile.
+#[derive(Clone)]
 pub struct CompileContext {
     pub manifest: Arc<Manifest>,
     pub jinja: Arc<Jinja>,
@@ -61,9 +62,9 @@ pub struct CompileContext {
     pub database: Option<Arc<dyn Introspect>>,
     pub events: Arc<dyn EventSink>,
     pub flags: CompileFlags,
-    pub(crate) lookup: Lookup,
-    graph: OnceLock<Value>,
-    ephemerals: Mutex<HashMap<UniqueId, Arc<ephemeral::Slot>>>,
+    pub(crate) lookup: Arc<Lookup>,
+    graph: Arc<OnceLock<Value>>,
+    ephemerals: Arc<Mutex<HashMap<UniqueId, Arc<ephemeral::Slot>>>>,
 }
 
 impl CompileContext {
@@ -74,9 +75,14 @@ impl CompileContext {
         database: Option<Arc<dyn Introspect>>,
         (events, flags): (Arc<dyn EventSink>, CompileFlags),
     ) -> Arc<Self> {
-        let lookup = Lookup::new(&manifest, &project.name);
-        let (graph, ephemerals) = (OnceLock::new(), Mutex::default());
+        let lookup = Arc::new(Lookup::new(&manifest, &project.name));
+        let (graph, ephemerals) = (Arc::default(), Arc::default());
         Arc::new(Self { manifest, jinja, project, database, events, flags, lookup, graph, ephemerals })
+    }
+
+    /// The same context over another connection to the database: one node's own.
+    pub fn over(&self, database: Arc<dyn Introspect>) -> Arc<Self> {
+        Arc::new(Self { database: Some(database), ..self.clone() })
     }
 
     /// `graph`: the project as dbt's dictionary, built when first asked for.

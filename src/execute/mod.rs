@@ -17,6 +17,7 @@ mod script;
 mod session;
 mod show;
 mod target;
+mod templated;
 mod test_outcome;
 
 use std::sync::Arc;

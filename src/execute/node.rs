@@ -9,10 +9,10 @@ use super::hook::{self, When};
 use super::message::{CompiledFile, Failure, Sent};
 use super::session::Session;
 use super::test_outcome::{Counted, judge};
-use super::{script, target};
+use super::{script, target, templated};
 use crate::adapter::{AdapterError, Effect, Operation};
 use crate::artifact::TargetFolder;
-use crate::compile::{CompiledNode, compile};
+use crate::compile::{CompileContext, CompiledNode, compile};
 use crate::manifest::Node;
 use crate::materialization::{self, Facts, Input, RelationState, Work};
 use crate::name::ResourceType;
@@ -20,11 +20,11 @@ use crate::plan::Verb;
 use crate::result::{NodeResult, Status};
 
 /// How a node's work ended when nothing failed.
-struct Done {
-    status: Status,
-    message: Option<String>,
-    failures: Option<i64>,
-    response: Map<String, Json>,
+pub(super) struct Done {
+    pub status: Status,
+    pub message: Option<String>,
+    pub failures: Option<i64>,
+    pub response: Map<String, Json>,
 }
 
 impl Done {
@@ -97,17 +97,19 @@ async fn work(
         return Err(Failure::Runtime(reason.clone()));
     }
     let world = session.run.world.clone();
-    let compiled = clock.time("compile", world.as_ref(), compile_step(session, node)).await?;
+    // Where the adapter has connections, the node has one of its own for all it does; it ends with the context.
+    let context = session.node_context();
+    let compiled = clock.time("compile", world.as_ref(), compile_step(session, node, &context)).await?;
     *kept = Some(compiled.clone());
     let builds = session.run.plan.verb != Verb::Compile && !node.is_ephemeral();
     if !builds || matches!(node.resource_type, ResourceType::Analysis | ResourceType::SqlOperation) {
         return Ok(Done::silent());
     }
-    clock.time("execute", world.as_ref(), build_step(session, node, &compiled)).await
+    clock.time("execute", world.as_ref(), build_step(session, node, &compiled, &context)).await
 }
 
-async fn compile_step(session: &Arc<Session>, node: &Arc<Node>) -> Result<CompiledNode, Failure> {
-    let (context, subject) = (session.context.clone(), node.clone());
+async fn compile_step(session: &Arc<Session>, node: &Arc<Node>, context: &Arc<CompileContext>) -> Result<CompiledNode, Failure> {
+    let (context, subject) = (context.clone(), node.clone());
     let compiled = session.blocking(move || compile(&subject, &context)).await?;
     if node.resource_type != ResourceType::Seed {
         session.keep(node, &compiled);
@@ -116,7 +118,15 @@ async fn compile_step(session: &Arc<Session>, node: &Arc<Node>) -> Result<Compil
     Ok(compiled)
 }
 
-async fn build_step(session: &Arc<Session>, node: &Arc<Node>, compiled: &CompiledNode) -> Result<Done, Failure> {
+async fn build_step(
+    session: &Arc<Session>,
+    node: &Arc<Node>,
+    compiled: &CompiledNode,
+    context: &Arc<CompileContext>,
+) -> Result<Done, Failure> {
+    if let Some(macro_id) = templated::macro_of(session, node) {
+        return templated::build(session, node, compiled, context, macro_id).await;
+    }
     let kind = materialization::find(node)?;
     let is_test = node.resource_type == ResourceType::Test;
     if !is_test {
@@ -208,6 +218,6 @@ fn adapter_response(effect: &Effect) -> Map<String, Json> {
     response
 }
 
-fn cannot_write(error: &std::io::Error) -> Failure {
+pub(super) fn cannot_write(error: &std::io::Error) -> Failure {
     Failure::Runtime(format!("the target folder could not be written: {error}"))
 }
