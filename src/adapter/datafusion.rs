@@ -30,7 +30,7 @@ use self::session::{Engine, PlanError, Scope};
 use super::{Adapter, AdapterError, Capabilities, CatalogEntry, Effect, ExternalTable, Operation};
 use crate::lake::{Entry, ExternalDefinition, Lake, LakeError, Object, SeedOptions, Storage, TableName, read_seed};
 use crate::name::{Relation, RelationType};
-use crate::rows::{Cell, ColumnType, Rows};
+use crate::rows::{Answer, Cell, ColumnType, Rows};
 use crate::sql::{self, SqlError};
 
 /// Where the warehouse lies if the target names no `path`.
@@ -218,6 +218,10 @@ impl Adapter for DataFusion {
 
     async fn execute(&self, sql: &str) -> Result<Rows, AdapterError> {
         statement::execute(&self.engine, sql).await
+    }
+
+    async fn answer(&self, sql: &str, _begin: bool) -> Result<Answer, AdapterError> {
+        statement::answer(&self.engine, sql).await
     }
 
     async fn apply(&self, operation: Operation) -> Result<Effect, AdapterError> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::name::{Relation, RelationType};
-use crate::rows::{ColumnType, Rows};
+use crate::rows::{Answer, ColumnType, Rows};
 
 /// What went wrong outside the project's text: the engine's own message, with the place in the SQL where it knows one.
 #[derive(Debug, thiserror::Error)]
@@ -177,11 +177,42 @@ pub struct CatalogEntry {
 #[async_trait]
 pub trait Adapter: Send + Sync {
     fn capabilities(&self) -> Capabilities;
+    /// Whether nodes are built by materialization macros, and relations listed and changed by the macros of those names;
+    /// otherwise [`Operation`]s do it.
+    fn builds_by_macros(&self) -> bool {
+        false
+    }
     /// A query's rows, at most `limit` of them if given.
     async fn query(&self, sql: &str, limit: Option<usize>) -> Result<Rows, AdapterError>;
     /// Any statement or several separated by `;`; the last one's rows.
     async fn execute(&self, sql: &str) -> Result<Rows, AdapterError>;
     async fn apply(&self, operation: Operation) -> Result<Effect, AdapterError>;
+    /// A connection of its own for one node's work, where the engine has connections: statements see what earlier ones did, and
+    /// what is not committed when the last reference goes is undone. None: every call stands for itself.
+    fn session(&self) -> Option<Arc<dyn Adapter>> {
+        None
+    }
+    /// One or more statements with the engine's word on the last one. `begin`: within a transaction that [`commit`](Self::commit)
+    /// ends.
+    async fn answer(&self, sql: &str, begin: bool) -> Result<Answer, AdapterError> {
+        let _ = begin;
+        Ok(Answer { message: "OK".to_string(), rows: self.execute(sql).await? })
+    }
+    /// Appends rows of text, none for null, to a table within this session's transaction.
+    async fn load_rows(
+        &self,
+        relation: &Relation,
+        columns: &[String],
+        rows: &[Vec<Option<String>>],
+    ) -> Result<Answer, AdapterError> {
+        let _ = (columns, rows);
+        let message = format!("rows cannot be loaded into {relation} here");
+        Err(AdapterError { code: "rows-not-loaded", message, position: None, help: None })
+    }
+    /// Ends the transaction of this session; without one an error, as dbt has it.
+    async fn commit(&self) -> Result<(), AdapterError> {
+        Ok(())
+    }
     /// What the relation is, if it exists.
     async fn relation_type(&self, relation: &Relation) -> Result<Option<RelationType>, AdapterError>;
     async fn columns(&self, relation: &Relation) -> Result<Vec<ColumnType>, AdapterError>;

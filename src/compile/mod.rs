@@ -11,8 +11,8 @@ mod generic_test;
 mod introspect;
 mod lookup;
 mod scope;
-mod unit_test;
 mod source_map;
+mod unit_test;
 mod value;
 
 use std::collections::{BTreeMap, HashMap};
@@ -35,8 +35,8 @@ pub use fixture::{Fixture, FixtureRows, expected_sql, fixture_sql};
 pub use introspect::{AdapterIntrospect, external_table};
 pub use lookup::Lookup;
 pub use scope::CompileScope;
-pub use unit_test::{Inputs, compile_over_inputs, given, unit_test_node};
 pub use source_map::{Origin, SourceMap};
+pub use unit_test::{Inputs, compile_over_inputs, given, unit_test_node};
 pub use value::value_of;
 
 /// A node as it is sent to the database.
@@ -73,6 +73,7 @@ pub struct CompileFlags {
 pub type Extras = BTreeMap<String, Value>;
 
 /// What all nodes of one run share while they compile.
+#[derive(Clone)]
 pub struct CompileContext {
     pub manifest: Arc<Manifest>,
     pub jinja: Arc<Jinja>,
@@ -81,9 +82,9 @@ pub struct CompileContext {
     pub database: Option<Arc<dyn Introspect>>,
     pub events: Arc<dyn EventSink>,
     pub flags: CompileFlags,
-    pub(crate) lookup: Lookup,
-    graph: OnceLock<Value>,
-    ephemerals: Mutex<HashMap<UniqueId, Arc<ephemeral::Slot>>>,
+    pub(crate) lookup: Arc<Lookup>,
+    graph: Arc<OnceLock<Value>>,
+    ephemerals: Arc<Mutex<HashMap<UniqueId, Arc<ephemeral::Slot>>>>,
 }
 
 impl CompileContext {
@@ -94,9 +95,14 @@ impl CompileContext {
         database: Option<Arc<dyn Introspect>>,
         (events, flags): (Arc<dyn EventSink>, CompileFlags),
     ) -> Arc<Self> {
-        let lookup = Lookup::new(&manifest, &project.name);
-        let (graph, ephemerals) = (OnceLock::new(), Mutex::default());
+        let lookup = Arc::new(Lookup::new(&manifest, &project.name));
+        let (graph, ephemerals) = (Arc::default(), Arc::default());
         Arc::new(Self { manifest, jinja, project, database, events, flags, lookup, graph, ephemerals })
+    }
+
+    /// The same context over another connection to the database: one node's own.
+    pub fn over(&self, database: Arc<dyn Introspect>) -> Arc<Self> {
+        Arc::new(Self { database: Some(database), ..self.clone() })
     }
 
     /// `graph`: the project as dbt's dictionary, built when first asked for.

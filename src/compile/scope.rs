@@ -128,10 +128,9 @@ impl CompileScope {
 
     /// `pre_hooks`, `post_hooks`: what only a node's own scope has.
     fn node_extra(&self, node: &Node, name: &str) -> Option<Value> {
-        let config = |key: &str| Some(node.config.get(key).map_or_else(|| Value::from(Vec::<Value>::new()), value_of));
         match name {
-            "pre_hooks" => config("pre-hook"),
-            "post_hooks" => config("post-hook"),
+            "pre_hooks" => Some(hooks(node, "pre-hook")),
+            "post_hooks" => Some(hooks(node, "post-hook")),
             _ => None,
         }
     }
@@ -253,6 +252,25 @@ impl NodeScope for CompileScope {
         warning.location = self.node.as_ref().map(|node| node.location.clone());
         self.context.events.emit(Event::Diagnostic(warning));
     }
+}
+
+/// A node's hooks as dbt's dictionaries: `sql`, `transaction`, `index`.
+fn hooks(node: &Node, key: &str) -> Value {
+    let written = match node.config.get(key).or_else(|| node.config.get(&key.replace('-', "_"))) {
+        Some(Json::Array(hooks)) => hooks.clone(),
+        Some(Json::Null) | None => Vec::new(),
+        Some(one) => vec![one.clone()],
+    };
+    let hook = |hook: &Json| {
+        // `before_begin(…)` and its like give JSON text.
+        let read = hook.as_str().and_then(|text| serde_json::from_str::<Json>(text).ok()).filter(Json::is_object);
+        let hook = read.as_ref().unwrap_or(hook);
+        let sql = hook.get("sql").unwrap_or(hook);
+        let transaction = hook.get("transaction").and_then(Json::as_bool).unwrap_or(true);
+        let index = hook.get("index").cloned().unwrap_or_default();
+        value_of(&serde_json::json!({"sql": sql, "transaction": transaction, "index": index}))
+    };
+    Value::from(written.iter().map(hook).collect::<Vec<_>>())
 }
 
 /// What `--empty` reads instead of a relation.

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use super::ephemeral::cte_name;
 use super::fixture::{Fixture, FixtureRows};
 use super::lookup::{Found, version_text};
-use super::{SourceMap, CompileContext, CompileScope, CompiledNode, Extras, inject_ctes, place, value_of};
+use super::{CompileContext, CompileScope, CompiledNode, Extras, SourceMap, inject_ctes, place, value_of};
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::jinja::{Introspect, NodeScope, RefAnswer, TemplateText};
 use crate::manifest::{DependsOn, ExtraCte, JsonMap, Node, OtherResource, RefArgs};

@@ -2,8 +2,8 @@
 //! line and a caret, and help.
 
 use crate::adapter::AdapterError;
-use crate::diagnostic::Diagnostic;
 use crate::compile::SourceMap;
+use crate::diagnostic::Diagnostic;
 use crate::manifest::Node;
 use crate::source::Location;
 
@@ -16,6 +16,8 @@ pub(super) enum Failure {
     Compilation(Box<Diagnostic>),
     /// The engine refused a statement.
     Database { error: AdapterError, sent: Option<Sent> },
+    /// The engine refused a statement of a materialization macro; `compiled` is the file of the node's SQL.
+    Statement { error: Box<Diagnostic>, compiled: Option<String> },
     /// Anything else, in words.
     Runtime(String),
 }
@@ -56,6 +58,7 @@ impl Failure {
         match self {
             Self::Compilation(diagnostic) => ("Compilation", diagnostic_text(diagnostic, run)),
             Self::Database { error, sent } => ("Database", database_text(error, sent.as_ref(), run)),
+            Self::Statement { error, compiled } => ("Database", statement_text(error, compiled.as_deref())),
             Self::Runtime(message) => ("Runtime", message.clone()),
         }
     }
@@ -98,6 +101,13 @@ fn source_line(location: &Location, run: &RunRequest) -> String {
         Ok(bytes) => caret(&location.path, &String::from_utf8_lossy(&bytes), (location.line, location.column)),
         Err(_) => format!("\n--> {location}"),
     }
+}
+
+/// The engine's words, and where the node's own SQL is; which macros sent the statement is of no use to whoever wrote the node.
+fn statement_text(error: &Diagnostic, compiled: Option<&str>) -> String {
+    let help = error.help.iter().map(|help| format!("\nhelp: {help}")).collect::<String>();
+    let file = compiled.map(|path| format!("\ncompiled code at {path}")).unwrap_or_default();
+    format!("{}{help}{file}", error.message)
 }
 
 fn database_text(error: &AdapterError, sent: Option<&Sent>, run: &RunRequest) -> String {

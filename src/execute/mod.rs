@@ -22,6 +22,7 @@ mod show;
 mod snapshot;
 mod table_diff;
 mod target;
+mod templated;
 mod test_outcome;
 mod unit_test;
 

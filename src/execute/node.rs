@@ -9,10 +9,10 @@ use super::hook::{self, When};
 use super::message::{CompiledFile, Failure, Sent};
 use super::session::Session;
 use super::test_outcome::{Counted, judge};
-use super::{clone, script, snapshot, target};
+use super::{clone, script, snapshot, target, templated};
 use crate::adapter::{AdapterError, Effect, Operation};
 use crate::artifact::TargetFolder;
-use crate::compile::{CompiledNode, compile};
+use crate::compile::{CompileContext, CompiledNode, compile};
 use crate::manifest::Node;
 use crate::materialization::{self, Facts, Input, RelationState, Work};
 use crate::name::ResourceType;
@@ -20,11 +20,11 @@ use crate::plan::Verb;
 use crate::result::{NodeResult, Status};
 
 /// How a node's work ended when nothing failed.
-struct Done {
-    status: Status,
-    message: Option<String>,
-    failures: Option<i64>,
-    response: Map<String, Json>,
+pub(super) struct Done {
+    pub status: Status,
+    pub message: Option<String>,
+    pub failures: Option<i64>,
+    pub response: Map<String, Json>,
 }
 
 impl Done {
@@ -106,17 +106,19 @@ async fn work(
         let cloned = clock.time("execute", world.as_ref(), clone::clone(session, node)).await?;
         return Ok(cloned.as_ref().map_or_else(Done::nothing, Done::of));
     }
-    let compiled = clock.time("compile", world.as_ref(), compile_step(session, node)).await?;
+    // Where the adapter has connections, the node has one of its own for all it does; it ends with the context.
+    let context = session.node_context();
+    let compiled = clock.time("compile", world.as_ref(), compile_step(session, node, &context)).await?;
     *kept = Some(compiled.clone());
     let builds = session.run.plan.verb != Verb::Compile && !node.is_ephemeral();
     if !builds || matches!(node.resource_type, ResourceType::Analysis | ResourceType::SqlOperation) {
         return Ok(Done::silent());
     }
-    clock.time("execute", world.as_ref(), build_step(session, node, &compiled)).await
+    clock.time("execute", world.as_ref(), build_step(session, node, &compiled, &context)).await
 }
 
-async fn compile_step(session: &Arc<Session>, node: &Arc<Node>) -> Result<CompiledNode, Failure> {
-    let (context, subject) = (session.context.clone(), node.clone());
+async fn compile_step(session: &Arc<Session>, node: &Arc<Node>, context: &Arc<CompileContext>) -> Result<CompiledNode, Failure> {
+    let (context, subject) = (context.clone(), node.clone());
     let compiled = session.blocking(move || compile(&subject, &context)).await?;
     if node.resource_type != ResourceType::Seed {
         session.keep(node, &compiled);
@@ -125,7 +127,15 @@ async fn compile_step(session: &Arc<Session>, node: &Arc<Node>) -> Result<Compil
     Ok(compiled)
 }
 
-async fn build_step(session: &Arc<Session>, node: &Arc<Node>, compiled: &CompiledNode) -> Result<Done, Failure> {
+async fn build_step(
+    session: &Arc<Session>,
+    node: &Arc<Node>,
+    compiled: &CompiledNode,
+    context: &Arc<CompileContext>,
+) -> Result<Done, Failure> {
+    if let Some(macro_id) = templated::macro_of(session, node) {
+        return templated::build(session, node, compiled, context, macro_id).await;
+    }
     let kind = materialization::find(node)?;
     let is_test = node.resource_type == ResourceType::Test;
     if !is_test {

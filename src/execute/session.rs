@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::RunRequest;
+use crate::adapter::Adapter;
 use crate::artifact::{TargetFolder, target_file};
 use crate::compile::{AdapterIntrospect, CompileContext, CompileFlags, CompiledNode};
 use crate::event::{Event, NodeInfo};
@@ -41,6 +42,16 @@ impl Session {
 
     pub fn switches(&self) -> Switches {
         Switches { full_refresh: self.run.settings.full_refresh, store_failures: self.run.settings.store_failures }
+    }
+
+    /// What a node compiles and builds in: over a connection of its own, where the adapter has connections.
+    pub fn node_context(&self) -> Arc<CompileContext> {
+        match self.run.adapter.session() {
+            Some(connection) if self.context.database.is_some() => {
+                self.context.over(Arc::new(introspect(&self.run, connection, &self.stop)))
+            }
+            _ => self.context.clone(),
+        }
     }
 
     /// A behaviour flag of `dbt_project.yml`.
@@ -137,17 +148,20 @@ pub(super) fn node_info(node: &Node) -> NodeInfo {
 }
 
 fn compile_context(run: &RunRequest, stop: &CancellationToken) -> Arc<CompileContext> {
-    let database: Option<Arc<dyn Introspect>> = (!run.settings.no_introspect).then(|| {
-        Arc::new(AdapterIntrospect {
-            adapter: run.adapter.clone(),
-            manifest: run.manifest.clone(),
-            root: run.project.root.clone(),
-            handle: Handle::current(),
-            cancel: stop.clone(),
-        }) as Arc<dyn Introspect>
-    });
+    let database: Option<Arc<dyn Introspect>> =
+        (!run.settings.no_introspect).then(|| Arc::new(introspect(run, run.adapter.clone(), stop)) as Arc<dyn Introspect>);
     let flags = CompileFlags { empty: run.settings.empty, deferred: run.settings.deferred.clone() };
     CompileContext::new(run.manifest.clone(), run.jinja.clone(), run.project.clone(), database, (run.events.clone(), flags))
+}
+
+fn introspect(run: &RunRequest, adapter: Arc<dyn Adapter>, stop: &CancellationToken) -> AdapterIntrospect {
+    AdapterIntrospect {
+        adapter,
+        manifest: run.manifest.clone(),
+        root: run.project.root.clone(),
+        handle: Handle::current(),
+        cancel: stop.clone(),
+    }
 }
 
 fn counts(manifest: &Manifest) -> Vec<(ResourceType, usize)> {

@@ -74,12 +74,7 @@ async fn rows(session: &Arc<Session>, node: &Arc<Node>, limit: Option<usize>) ->
     query(session, compiled.sql, compiled.source_map, limit).await
 }
 
-async fn query(
-    session: &Session,
-    sql: String,
-    source_map: SourceMap,
-    limit: Option<usize>,
-) -> Result<(String, Rows), Failure> {
+async fn query(session: &Session, sql: String, source_map: SourceMap, limit: Option<usize>) -> Result<(String, Rows), Failure> {
     let rows = session.run.adapter.query(&sql, limit).await.map_err(|error| {
         let compiled = Some(CompiledFile { path: None, sql: sql.clone(), source_map });
         Failure::Database { error, sent: Some(Sent { sql: sql.clone(), compiled, location: None }) }

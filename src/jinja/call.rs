@@ -318,7 +318,9 @@ fn load_result(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
     }
 }
 
-fn write(_root: &Arc<Root>, _state: Vm, _args: &Arguments<'_>) -> Outcome {
+/// `write(text)`: the text that `target/run` keeps.
+fn write(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
+    root.write(args.require(0, "payload")?.to_string());
     Ok(Value::from(""))
 }
 

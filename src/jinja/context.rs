@@ -19,6 +19,8 @@ pub(super) struct Root {
     pub scope: Arc<dyn NodeScope>,
     /// Results of `statement` blocks by name; none for one that was loaded already.
     results: Mutex<HashMap<String, Option<Value>>>,
+    /// What `write(…)` was given last.
+    written: Mutex<Option<String>>,
     /// Names that the template calls and that may mean nothing yet; empty while compiling.
     absent: HashSet<String>,
 }
@@ -33,11 +35,20 @@ impl Root {
 
     /// A context in which calling one of `absent` gives undefined where nothing has that name.
     pub fn tolerating(engine: Arc<Engine>, scope: Arc<dyn NodeScope>, absent: HashSet<String>) -> Arc<Self> {
-        Arc::new(Self { engine, scope, results: Mutex::new(HashMap::new()), absent })
+        Arc::new(Self { engine, scope, results: Mutex::default(), written: Mutex::default(), absent })
     }
 
     pub fn results(&self) -> MutexGuard<'_, HashMap<String, Option<Value>>> {
         self.results.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a text for `target/run`.
+    pub fn write(&self, text: String) {
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    }
+
+    pub fn written(&self) -> Option<String> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn function(self: &Arc<Self>, name: &'static str, run: Native) -> Value {

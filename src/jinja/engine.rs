@@ -141,8 +141,7 @@ impl Jinja {
         if !template.source.contains(['{']) {
             return Ok(Rendered::verbatim(template, without_last_newline(&template.source).to_string()));
         }
-        let ((text, spans), rewritten) =
-            self.rendering(template, &scope, |compiled, root| compiled.render_with_spans(root))?;
+        let ((text, spans), rewritten) = self.rendering(template, &scope, |compiled, root| compiled.render_with_spans(root))?;
         Ok(Rendered::new(template, &rewritten, text, &spans))
     }
 
@@ -171,24 +170,33 @@ impl Jinja {
         let Some(index) = self.index(name, package, scope.package()) else {
             return Err(Box::new(self.macro_missing(name, package, scope.as_ref())));
         };
-        let root = Root::new(self.engine.clone(), scope.clone());
         let mut all = args.to_vec();
         if !kwargs.is_empty() {
             all.push(Value::from(kwargs.iter().cloned().collect::<minijinja::value::Kwargs>()));
         }
-        let environment = self.environment(scope.as_ref());
+        self.call_index(index, &all, &Root::new(self.engine.clone(), scope))
+    }
+
+    pub(super) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Calls the macro at `index` of the table in the context `root`.
+    pub(super) fn call_index(&self, index: usize, args: &[Value], root: &Arc<Root>) -> Outcome<Value> {
+        let environment = self.environment(root.scope.as_ref());
+        let name = &self.engine.macros.entry(index).source.name;
         let place = self.engine.macros.entry(index).source.location.clone();
         let template = TemplateText { name: format!("macro {name}"), source: String::new(), location: place };
         environment
             .template_from_named_str(RENDERED, rewrite::bare())
             .and_then(|compiled| compiled.render_captured(Value::from_dyn_object(root.clone())))
             .and_then(|mut captured| {
-                let reference = Value::from_object(MacroReference { root, index });
-                captured.with_state_mut(|state| reference.call(state, &all))
+                let reference = Value::from_object(MacroReference { root: root.clone(), index });
+                captured.with_state_mut(|state| reference.call(state, args))
             })
             .map_err(|error| {
                 let source = Source { template: &template, rewritten: &Rewritten::default() };
-                self.engine.diagnose(&error, &source, scope.as_ref())
+                self.engine.diagnose(&error, &source, root.scope.as_ref())
             })
     }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use minijinja::Value;
 
-use crate::diagnostic::Outcome;
+use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::{JsonMap, RefArgs};
 use crate::name::{Relation, RelationType, UniqueId};
-use crate::rows::{ColumnType, Rows};
+use crate::rows::{Answer, ColumnType, Rows};
 
 pub mod blocks;
 
@@ -24,6 +24,7 @@ mod error;
 mod exceptions;
 mod invoke;
 mod language;
+mod materialize;
 mod moment;
 mod output;
 mod pattern;
@@ -31,12 +32,14 @@ mod registry;
 mod relation;
 mod rendered;
 mod rewrite;
+mod sql_adapter;
 mod static_calls;
 mod syntax_tree;
 mod table;
 mod text;
 
 pub use engine::{Jinja, JinjaSettings, MacroCall, ReadEnv, TemplateText};
+pub use materialize::{FoundMaterialization, Materialized, StatementResult};
 pub use registry::{MacroSource, builtin_macros};
 pub use rendered::{Origins, Place, Rendered};
 pub use static_calls::StaticCalls;
@@ -100,6 +103,25 @@ pub struct RefAnswer {
 /// The questions and commands Jinja may send to the database while one node compiles. Blocking.
 pub trait Introspect: Send + Sync {
     fn query(&self, sql: &str) -> Outcome<Rows>;
+    /// `adapter.execute`: a statement with the database's word on it; `begin`: within a transaction.
+    fn execute(&self, sql: &str, begin: bool) -> Outcome<Answer> {
+        let _ = begin;
+        Ok(Answer { message: "OK".to_string(), rows: self.query(sql)? })
+    }
+    /// `adapter.commit`.
+    fn commit(&self) -> Outcome<()> {
+        Ok(())
+    }
+    /// Whether `adapter.drop_relation` and its like are the macros of those names, as in dbt's SQL adapters; otherwise the
+    /// database does them itself.
+    fn by_macros(&self) -> bool {
+        false
+    }
+    /// Appends a table's rows to a relation: each column's name and the cells' text, none for null.
+    fn load_rows(&self, relation: &Relation, columns: &[String], rows: &[Vec<Option<String>>]) -> Outcome<Answer> {
+        let _ = (columns, rows);
+        Diagnostic::error("rows-not-loaded", format!("this database takes no rows for {relation} here")).fail()
+    }
     fn relation_type(&self, relation: &Relation) -> Outcome<Option<RelationType>>;
     fn columns(&self, relation: &Relation) -> Outcome<Vec<ColumnType>>;
     fn list_relations(&self, database: Option<&str>, schema: &str) -> Outcome<Vec<(Relation, RelationType)>>;

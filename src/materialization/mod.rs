@@ -21,8 +21,8 @@ use crate::name::{RelationType, ResourceType};
 use crate::rows::ColumnType;
 
 pub use data_test::stores_failures;
-pub use snapshot::{SnapshotSql, meta_columns};
 pub use seed::load as seed_load;
+pub use snapshot::{SnapshotSql, meta_columns};
 
 /// Every materialization. Another kind is a file and a row.
 pub const MATERIALIZATIONS: &[Materialization] = &[

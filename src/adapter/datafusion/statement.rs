@@ -18,7 +18,7 @@ use super::write::{Update, delete, incremental, insert, merge_statement, update}
 use crate::adapter::{AdapterError, Effect, Operation, TableOptions};
 use crate::lake::{LakeError, Object, Replacement, SeedOptions, TableName, TableNotes, View, read_seed, storable, write_streams};
 use crate::name::{Relation, RelationType, quote_identifier};
-use crate::rows::{ColumnType, Rows};
+use crate::rows::{Answer, ColumnType, Rows};
 use crate::sql::{self, Command, DropKind};
 
 /// What a step gives.
@@ -26,15 +26,20 @@ pub type Done<T> = Result<T, AdapterError>;
 
 /// Runs every statement of a text; the last one's rows.
 pub async fn execute(engine: &Arc<Engine>, text: &str) -> Done<Rows> {
-    let mut last = Rows::default();
+    Ok(answer(engine, text).await?.rows)
+}
+
+/// Runs every statement of a text; the last one's rows and what was done.
+pub async fn answer(engine: &Arc<Engine>, text: &str) -> Done<Answer> {
+    let mut last = Answer::default();
     for (command, statement) in sql::command(text)? {
-        last = Box::pin(command_rows(engine, command, &statement)).await?;
+        last = Box::pin(command_answer(engine, command, &statement)).await?;
     }
     Ok(last)
 }
 
-fn affected(effect: &Effect) -> Rows {
-    Rows { rows_affected: effect.rows_affected, ..Rows::default() }
+fn affected(effect: Effect) -> Answer {
+    Answer { message: effect.message, rows: Rows { rows_affected: effect.rows_affected, ..Rows::default() } }
 }
 
 fn done(message: &str) -> Effect {
@@ -45,12 +50,13 @@ pub fn counted(verb: &str, count: u64) -> Effect {
     Effect { message: format!("{verb} {count}"), rows_affected: Some(count) }
 }
 
-async fn command_rows(engine: &Arc<Engine>, command: Command, text: &str) -> Done<Rows> {
+async fn command_answer(engine: &Arc<Engine>, command: Command, text: &str) -> Done<Answer> {
     let place = |relation: &Relation| place(engine, relation);
     let effect = match command {
         Command::Query(_) | Command::Explain { .. } | Command::Show(_) => {
             let (session, plan) = Scope::new(Arc::clone(engine)).plan(text).await?;
-            return run(&session, plan, None).await;
+            let rows = run(&session, plan, None).await?;
+            return Ok(Answer { message: format!("SELECT {}", rows.rows.len()), rows });
         }
         Command::Ignored(_) => Effect::default(),
         Command::CreateSchema { database, schema, .. } => {
@@ -60,14 +66,14 @@ async fn command_rows(engine: &Arc<Engine>, command: Command, text: &str) -> Don
         Command::CreateTableAs { name, or_replace, if_not_exists, query, .. } => {
             let name = place(&name);
             if stays(engine, &name, or_replace, if_not_exists).await? {
-                return Ok(Rows::default());
+                return Ok(Answer::default());
             }
             create_table_as(engine, &name, &query.to_string(), &TableOptions::default()).await?
         }
         Command::CreateTable { name, or_replace, if_not_exists, columns, .. } => {
             let name = place(&name);
             if stays(engine, &name, or_replace, if_not_exists).await? {
-                return Ok(Rows::default());
+                return Ok(Answer::default());
             }
             let schema = declared_schema(&columns)?;
             replace_table(engine, &name, &schema, &TableOptions::default(), Vec::new()).await?;
@@ -76,14 +82,14 @@ async fn command_rows(engine: &Arc<Engine>, command: Command, text: &str) -> Don
         Command::CreateView { name, or_replace, if_not_exists, columns, sql, .. } => {
             let name = place(&name);
             if stays(engine, &name, or_replace, if_not_exists).await? {
-                return Ok(Rows::default());
+                return Ok(Answer::default());
             }
             create_view(engine, &name, &with_columns(sql, &columns), None).await?
         }
         Command::Drop(drop) => drop_all(engine, &drop).await?,
         other => changed_rows(engine, other).await?,
     };
-    Ok(affected(&effect))
+    Ok(affected(effect))
 }
 
 /// The commands that change a table that is there.

@@ -19,7 +19,6 @@ mod source;
 
 use std::time::Duration;
 
-
 use crate::cli::args::Command;
 use crate::cli::session::Session;
 use crate::cli::{Exit, reference};
