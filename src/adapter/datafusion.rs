@@ -3,6 +3,7 @@
 mod catalog;
 mod change;
 mod columns;
+mod constraint;
 mod estimate;
 mod files;
 mod information_schema;

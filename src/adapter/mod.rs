@@ -139,6 +139,15 @@ pub struct TableOptions {
     pub partition_by: Vec<String>,
     pub description: Option<String>,
     pub column_descriptions: Vec<(String, String)>,
+    /// Held to by this write and all later ones.
+    pub constraints: Vec<Constraint>,
+}
+
+/// A condition, as SQL, that no row of a table may break.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Constraint {
+    pub name: String,
+    pub expression: String,
 }
 
 /// What an operation did.

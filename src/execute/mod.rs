@@ -6,6 +6,7 @@
 
 mod clock;
 mod clone;
+mod contract;
 mod defer;
 mod external;
 mod freshness;

@@ -9,7 +9,7 @@ use super::hook::{self, When};
 use super::message::{CompiledFile, Failure, Sent};
 use super::session::Session;
 use super::test_outcome::{Counted, judge};
-use super::{clone, script, snapshot, target, templated};
+use super::{clone, contract, script, snapshot, target, templated};
 use crate::adapter::{AdapterError, Effect, Operation};
 use crate::artifact::TargetFolder;
 use crate::compile::{CompileContext, CompiledNode, compile};
@@ -142,10 +142,12 @@ async fn build_step(
         hook::run_node_hooks(session, node, compiled, When::BeforeStart).await?;
         hook::run_node_hooks(session, node, compiled, When::Before).await?;
     }
-    let state = fetch_state(session, node, compiled, (kind.facts)(node)).await?;
+    let held = contract::held(session, node, compiled).await?;
+    let state = fetch_state(session, node, &held, (kind.facts)(node)).await?;
     let capabilities = session.run.adapter.capabilities();
-    let input = Input { node, compiled, state: &state, capabilities: &capabilities, switches: session.switches() };
-    let planned = (kind.plan)(&input)?;
+    let input = Input { node, compiled: &held, state: &state, capabilities: &capabilities, switches: session.switches() };
+    let mut planned = (kind.plan)(&input)?;
+    planned.operations.extend(materialization::described(&input, &planned));
     if let Some(changes) = &state.snapshot {
         let checked = snapshot::check_times(session, node, changes).await;
         checked.map_err(|error| sent(session, node, compiled, error, &changes.sql))?;
@@ -222,7 +224,7 @@ async fn apply(session: &Session, node: &Node, compiled: &CompiledNode, work: Wo
 }
 
 /// A statement's failure with what is needed to show its place.
-fn sent(session: &Session, node: &Node, compiled: &CompiledNode, error: AdapterError, sql: &str) -> Failure {
+pub(super) fn sent(session: &Session, node: &Node, compiled: &CompiledNode, error: AdapterError, sql: &str) -> Failure {
     let path = session.display_path(&session.target_path(TargetFolder::Compiled, node));
     let file = CompiledFile { path: Some(path), sql: compiled.sql.clone(), source_map: compiled.source_map.clone() };
     Failure::Database { error, sent: Some(Sent { sql: sql.to_string(), compiled: Some(file), location: None }) }

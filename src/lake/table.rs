@@ -36,6 +36,8 @@ const SETTLED: Duration = Duration::from_secs(1);
 pub struct TableNotes {
     pub description: Option<String>,
     pub column_descriptions: Vec<(String, String)>,
+    /// Conditions that no row may break: name and SQL. Delta's own check constraints.
+    pub constraints: Vec<(String, String)>,
 }
 
 /// Files that leave a table and files that enter it, decided on one version of it.
@@ -182,7 +184,9 @@ impl Lake {
             if written.base.is_some_and(|base| current.as_ref().and_then(DeltaTable::version) != Some(base)) {
                 return Ok(false);
             }
-            let mut metadata = new_metadata(&kernel_schema, partition_by, [(sweep::OURS, "true")])?;
+            let constraints = written.notes.constraints.iter().map(|(name, sql)| (format!("{CONSTRAINT}{name}"), sql.clone()));
+            let ours = [(sweep::OURS.to_string(), "true".to_string())];
+            let mut metadata = new_metadata(&kernel_schema, partition_by, ours.into_iter().chain(constraints))?;
             if let Some(description) = &written.notes.description {
                 metadata = metadata.with_description(description.clone())?;
             }
@@ -190,10 +194,11 @@ impl Lake {
             if let Some(table) = &current {
                 let state = table.snapshot()?;
                 metadata = metadata.with_table_id(state.metadata().id().to_string())?;
-                actions.extend(upgraded_protocol(state.protocol(), schema)?.map(Action::Protocol));
+                let features = features(schema, &written.notes.constraints);
+                actions.extend(upgraded_protocol(state.protocol(), features)?.map(Action::Protocol));
                 actions.extend(state.log_data().iter().map(|file| Action::Remove(file.remove_action(true))));
             } else {
-                actions.push(Action::Protocol(new_protocol(schema)?));
+                actions.push(Action::Protocol(new_protocol(features(schema, &written.notes.constraints))?));
             }
             actions.push(Action::Metadata(metadata));
             actions.extend(written.added.iter().cloned().map(Action::Add));
@@ -269,6 +274,7 @@ impl Lake {
             let wanted = TableNotes {
                 description: notes.description.clone().or_else(|| known.description.clone()),
                 column_descriptions: joined(known.column_descriptions.clone(), given),
+                constraints: known.constraints.clone(),
             };
             if wanted == known || self.alter(&folder, &table, &schema, &wanted).await? {
                 return Ok(());
@@ -311,6 +317,7 @@ impl Lake {
         Ok(TableNotes {
             description: state.metadata().description().map(str::to_string),
             column_descriptions: state.schema().fields().filter_map(comment).collect(),
+            constraints: constraints(state.metadata()),
         })
     }
 }
@@ -335,7 +342,7 @@ fn column_actions(base: &DeltaTable, schema: &SchemaRef, notes: &TableNotes) -> 
         metadata = metadata.with_description(description.clone())?;
     }
     let mut actions = vec![Action::Metadata(metadata)];
-    actions.extend(upgraded_protocol(state.protocol(), schema)?.map(Action::Protocol));
+    actions.extend(upgraded_protocol(state.protocol(), features(schema, &[]))?.map(Action::Protocol));
     Ok(actions)
 }
 
@@ -387,41 +394,86 @@ fn kernel_schema(schema: &Schema, comments: &[(String, String)]) -> LakeResult<S
     (&schema).try_into_kernel().map_err(|error: arrow::error::ArrowError| error.into())
 }
 
-/// Timestamps without a zone need a named feature; everything else we write is in the oldest protocol.
-fn new_protocol(schema: &Schema) -> LakeResult<Protocol> {
-    let protocol = if has_local_timestamps(schema) {
+/// The prefix of Delta's table properties that hold constraints.
+const CONSTRAINT: &str = "delta.constraints.";
+
+fn constraints(metadata: &Metadata) -> Vec<(String, String)> {
+    let named = |(key, sql): (&String, &String)| Some((key.strip_prefix(CONSTRAINT)?.to_string(), sql.clone()));
+    let mut constraints: Vec<(String, String)> = metadata.configuration().iter().filter_map(named).collect();
+    constraints.sort();
+    constraints
+}
+
+/// What a table needs of its readers and writers; all else we write is in the oldest protocol.
+#[derive(Clone, Copy, Debug)]
+struct Features {
+    local_timestamps: bool,
+    constraints: bool,
+}
+
+impl Features {
+    /// Those a reader must know, and those a writer must know.
+    fn names(self) -> [Vec<&'static str>; 2] {
+        let timestamps = self.local_timestamps.then_some("timestampNtz");
+        let constraints = self.constraints.then_some("checkConstraints");
+        [timestamps.into_iter().collect(), timestamps.into_iter().chain(constraints).collect()]
+    }
+}
+
+fn features(schema: &Schema, constraints: &[(String, String)]) -> Features {
+    Features { local_timestamps: has_local_timestamps(schema), constraints: !constraints.is_empty() }
+}
+
+/// Features are named from reader version 3 and writer version 7 on; constraints alone are known since writer version 3.
+fn new_protocol(features: Features) -> LakeResult<Protocol> {
+    let [readers, writers] = features.names();
+    let protocol = if features.local_timestamps {
         serde_json::json!({
-            "minReaderVersion": 3, "minWriterVersion": 7,
-            "readerFeatures": ["timestampNtz"], "writerFeatures": ["timestampNtz"],
+            "minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": readers, "writerFeatures": writers,
         })
     } else {
-        serde_json::json!({"minReaderVersion": 1, "minWriterVersion": 2})
+        serde_json::json!({"minReaderVersion": 1, "minWriterVersion": if features.constraints { 3 } else { 2 }})
     };
     serde_json::from_value(protocol).map_err(|error| LakeError::new("delta", error.to_string()))
 }
 
-/// The protocol that `schema` needs beyond what the table has, if any.
-fn upgraded_protocol(current: &Protocol, schema: &Schema) -> LakeResult<Option<Protocol>> {
-    if !has_local_timestamps(schema) {
-        return Ok(None);
-    }
+/// The protocol that a table needs beyond what it has, if any.
+fn upgraded_protocol(current: &Protocol, features: Features) -> LakeResult<Option<Protocol>> {
     let broken = |error: serde_json::Error| LakeError::new("delta", error.to_string());
-    let mut protocol = serde_json::to_value(current).map_err(broken)?;
-    let has = |key: &str, protocol: &serde_json::Value| {
-        protocol[key].as_array().is_some_and(|features| features.iter().any(|feature| feature == "timestampNtz"))
-    };
-    if has("readerFeatures", &protocol) && has("writerFeatures", &protocol) {
+    let before = serde_json::to_value(current).map_err(broken)?;
+    let mut protocol = before.clone();
+    let writer = protocol["minWriterVersion"].as_i64().unwrap_or_default();
+    if writer < 7 && !features.local_timestamps {
+        if features.constraints && writer < 3 {
+            protocol["minWriterVersion"] = 3.into();
+        }
+    } else {
+        let [readers, mut writers] = features.names();
+        if (3..7).contains(&writer) {
+            // What its version meant without saying so.
+            writers.push("checkConstraints");
+        }
+        add_features(&mut protocol, ("readerFeatures", "minReaderVersion", 3), &readers);
+        add_features(&mut protocol, ("writerFeatures", "minWriterVersion", 7), &writers);
+    }
+    if protocol == before {
         return Ok(None);
     }
-    for (key, version, least) in [("readerFeatures", "minReaderVersion", 3), ("writerFeatures", "minWriterVersion", 7)] {
-        let mut features = protocol[key].as_array().cloned().unwrap_or_default();
-        if !features.iter().any(|feature| feature == "timestampNtz") {
-            features.push("timestampNtz".into());
+    serde_json::from_value(protocol).map(Some).map_err(broken)
+}
+
+fn add_features(protocol: &mut serde_json::Value, (key, version, least): (&str, &str, i64), wanted: &[&str]) {
+    let mut features = protocol[key].as_array().cloned().unwrap_or_default();
+    let known = features.len();
+    for feature in wanted {
+        if !features.iter().any(|known| known == feature) {
+            features.push((*feature).into());
         }
+    }
+    if features.len() > known {
         protocol[key] = features.into();
         protocol[version] = least.into();
     }
-    serde_json::from_value(protocol).map(Some).map_err(broken)
 }
 
 /// The metadata's parts that a table's readers see.

@@ -83,7 +83,8 @@ fn code<M: SerializeMap>(node: &Node, map: &mut M) -> Result<(), M::Error> {
     let contract = |key: &str| node.config.get("contract").and_then(|contract| contract.get(key)).and_then(Json::as_bool);
     let enforced = contract("enforced").unwrap_or(false);
     let alias_types = contract("alias_types").unwrap_or(true);
-    map.serialize_entry("contract", &json!({"enforced": enforced, "alias_types": alias_types, "checksum": null}))
+    let checksum = node.model.as_ref().and_then(|model| model.contract_checksum.as_ref());
+    map.serialize_entry("contract", &json!({"enforced": enforced, "alias_types": alias_types, "checksum": checksum}))
 }
 
 fn model<M: SerializeMap>(model: Option<&ModelDetail>, map: &mut M) -> Result<(), M::Error> {

@@ -92,6 +92,8 @@ pub struct ModelDetail {
     pub deprecation_date: Option<String>,
     pub primary_key: Vec<String>,
     pub time_spine: Option<Json>,
+    /// sha256 over the enforced contract's columns and constraints, as dbt computes it.
+    pub contract_checksum: Option<String>,
 }
 
 /// An `on-run-start`/`on-run-end` entry's place in its list.

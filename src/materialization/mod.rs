@@ -1,9 +1,11 @@
 //! Materializations: what has to be done to the database so that a node stands there. One file a kind, one row in
 //! [`MATERIALIZATIONS`]; each is a pure function of the node, its SQL and what the database holds now.
 
+pub mod contract;
 mod data_test;
 mod ephemeral;
 mod incremental;
+mod materialized_view;
 mod seed;
 mod snapshot;
 mod table;
@@ -29,6 +31,7 @@ pub const MATERIALIZATIONS: &[Materialization] = &[
     Materialization { name: "view", facts: |_| Facts::Nothing, plan: view::plan },
     Materialization { name: "table", facts: |_| Facts::Nothing, plan: table::plan },
     Materialization { name: "incremental", facts: |_| Facts::Columns, plan: incremental::plan },
+    Materialization { name: "materialized_view", facts: |_| Facts::Nothing, plan: materialized_view::plan },
     Materialization { name: "ephemeral", facts: |_| Facts::Nothing, plan: ephemeral::plan },
     Materialization { name: "seed", facts: |_| Facts::Kind, plan: seed::plan },
     Materialization { name: "snapshot", facts: |_| Facts::Snapshot, plan: snapshot::plan },
@@ -161,8 +164,11 @@ fn column_descriptions(node: &Node) -> Vec<(String, String)> {
     described.map(|column| (column.name.clone(), column.description.clone())).collect()
 }
 
-/// Comments for a relation that keeps its old ones otherwise; none where nothing is to be said.
-fn described(input: &Input<'_>) -> Option<Operation> {
+/// `persist_docs`: the comments a relation gets after what was planned, where that does not carry them already.
+pub fn described(input: &Input<'_>, planned: &Work) -> Option<Operation> {
+    if matches!(planned.operations.last(), None | Some(Operation::CreateTableAs { .. })) || planned.check.is_some() {
+        return None;
+    }
     let (description, column_descriptions) = (description(input.node), column_descriptions(input.node));
     let relation = input.compiled.relation.clone();
     let says = description.is_some() || !column_descriptions.is_empty();
@@ -171,7 +177,12 @@ fn described(input: &Input<'_>) -> Option<Operation> {
 
 fn table_options(node: &Node) -> TableOptions {
     let partition_by = strings(node.config.get("partition_by").or_else(|| node.config.get("partitioned_by")));
-    TableOptions { partition_by, description: description(node), column_descriptions: column_descriptions(node) }
+    TableOptions {
+        partition_by,
+        description: description(node),
+        column_descriptions: column_descriptions(node),
+        constraints: contract::enforced_constraints(node),
+    }
 }
 
 /// A config that may be one string or a list of them; `{field: x}` counts as `x`.

@@ -3,7 +3,7 @@
 
 use serde_json::Value as Json;
 
-use super::{Input, Work, described, table_options};
+use super::{Input, Work, table_options};
 use crate::adapter::{Operation, VersionColumns};
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::Node;
@@ -57,9 +57,7 @@ pub(super) fn plan(input: &Input<'_>) -> Outcome<Work> {
         current: node.config_str("dbt_valid_to_current").map(str::to_string),
         dropped: dropped(node),
     };
-    let mut operations = vec![Operation::Snapshot { relation, sql, versions }];
-    operations.extend(described(input));
-    Ok(Work { operations, check: None })
+    Ok(Work::of(Operation::Snapshot { relation, sql, versions }))
 }
 
 /// What the changes hold beside the table's columns.

@@ -9,7 +9,7 @@ use crate::manifest::{JsonMap, Node};
 use crate::name::{ResourceType, UniqueId};
 
 use super::lookup::plural;
-use super::{Resolver, config, names};
+use super::{Resolver, config, contract, names};
 
 impl Resolver<'_> {
     pub(super) fn check(&mut self) {
@@ -17,6 +17,7 @@ impl Resolver<'_> {
         self.check_groups();
         self.check_public_ephemeral();
         self.check_snapshots();
+        self.diagnostics.extend(self.manifest.nodes.values().filter_map(contract::unsupported));
         self.check_names();
         self.check_config_paths();
         self.check_config_keys();

@@ -17,6 +17,7 @@ use crate::world::World;
 mod check;
 mod columns;
 mod config;
+mod contract;
 mod docs;
 mod exposures;
 mod generic_tests;

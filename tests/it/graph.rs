@@ -117,6 +117,7 @@ fn read_node(entry: &Json) -> Node {
                 deprecation_date: get(entry, "deprecation_date"),
                 primary_key: get(entry, "primary_key"),
                 time_spine: get(entry, "time_spine"),
+                contract_checksum: entry.pointer("/contract/checksum").and_then(|sum| sum.as_str()).map(String::from),
             })
         }),
         hook: entry.get("index").map(|_| HookDetail { index: get(entry, "index") }),
@@ -669,9 +670,6 @@ fn without_gaps(mut entry: Json) -> Json {
         if let Some(value) = entry.get_mut(key) {
             *value = Json::Null;
         }
-    }
-    if let Some(contract) = entry.get_mut("contract") {
-        contract["checksum"] = Json::Null;
     }
     entry
 }

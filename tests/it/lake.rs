@@ -640,6 +640,7 @@ fn catalog_freshness_and_rename() {
             partition_by: vec!["k".into()],
             description: Some("Said of t".into()),
             column_descriptions: vec![("n".into(), "Said of n".into())],
+            ..TableOptions::default()
         };
         let sql = "select n, n % 2 as k from generate_series(1, 10) as g(n)".to_string();
         place.apply(Operation::CreateTableAs { relation: relation("t"), sql, options }).await;

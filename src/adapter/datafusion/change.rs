@@ -21,10 +21,11 @@ use deltalake::DeltaTable;
 use deltalake::kernel::{Add, LogicalFileView};
 use futures::StreamExt;
 
+use super::constraint::checked;
 use super::files::ParquetFiles;
 use super::session::{Engine, Scope, delta_provider, partitioned_file, store_url};
-use crate::adapter::AdapterError;
-use crate::lake::{Change, Folder, LakeError, Object, TableName, cast_batch, partition_columns, storable, write_streams};
+use crate::adapter::{AdapterError, Constraint};
+use crate::lake::{Change, Folder, Lake, LakeError, Object, TableName, cast_batch, partition_columns, storable, write_streams};
 use crate::name::quote_identifier;
 
 /// New rows up to this size are held in memory; more go to scratch files.
@@ -76,6 +77,12 @@ pub fn table_schema(table: &DeltaTable) -> Result<SchemaRef, LakeError> {
     storable(table.snapshot()?.snapshot().arrow_schema().as_ref())
 }
 
+/// The constraints that a table's rows are held to.
+pub fn rules(table: &DeltaTable) -> Result<Vec<Constraint>, LakeError> {
+    let notes = Lake::notes(table)?;
+    Ok(notes.constraints.into_iter().map(|(name, expression)| Constraint { name, expression }).collect())
+}
+
 /// Streams of a plan's result, one a partition.
 pub async fn streams(
     session: &SessionContext,
@@ -107,14 +114,14 @@ async fn attempt(
     folder: &Folder,
     recipe: &Recipe,
 ) -> Result<Option<Changed>, AdapterError> {
-    attempt_on(engine, table(engine, name).await?, folder, (recipe, None)).await
+    attempt_on(engine, (name, folder), table(engine, name).await?, (recipe, None)).await
 }
 
 /// Makes a change of exactly this version of a table, with its new columns if it gets some; none if another writer was faster.
 pub async fn attempt_on(
     engine: &Arc<Engine>,
+    (name, folder): (&TableName, &Folder),
     table: DeltaTable,
-    folder: &Folder,
     (recipe, wider): (&Recipe, Option<&SchemaRef>),
 ) -> Result<Option<Changed>, AdapterError> {
     let files: Vec<LogicalFileView> = table.snapshot().map_err(LakeError::from)?.log_data().iter().collect();
@@ -141,6 +148,7 @@ pub async fn attempt_on(
     let schema = wider.map_or_else(|| table_schema(&table), |wider| Ok(Arc::clone(wider)))?;
     let (session, plan) = scope.plan(&recipe.rows).await?;
     let (_, streams) = streams(&session, &plan).await?;
+    let streams = checked(engine, name, (&schema, &rules(&table)?), streams).await?;
     let metadata = partition_columns(table.snapshot().map_err(LakeError::from)?.metadata());
     let written = write_streams(folder.log().object_store(None), &schema, &metadata, streams).await?;
     if let Some(numbered) = numbered {

@@ -47,7 +47,7 @@ async fn attempt(
     let recipe = recipe((&schema, &wider, &given), versions, Arc::clone(&new.provider));
     let begun = count_begun(engine, &new.provider).await;
     let columns = (wider.fields().len() > schema.fields().len()).then_some(&wider);
-    let changed = change::attempt_on(engine, table, folder, (&recipe, columns)).await;
+    let changed = change::attempt_on(engine, (name, folder), table, (&recipe, columns)).await;
     new.discard(engine).await?;
     let begun = begun?;
     Ok(changed?.map(|_| begun))

@@ -12,6 +12,7 @@ use sqlparser::ast::Expr as SqlExpr;
 
 use super::change::{self, Recipe};
 use super::columns::{add_column, alter, drop_columns};
+use super::constraint;
 use super::run;
 use super::session::{Engine, Scope};
 use super::write::{Update, delete, incremental, insert, merge_statement, update};
@@ -175,7 +176,10 @@ pub async fn apply(engine: &Arc<Engine>, operation: Operation) -> Done<Effect> {
             super::snapshot::snapshot(engine, &named(&relation), &sql, &versions).await
         }
         Operation::Describe { relation, description, column_descriptions } => {
-            engine.lake.describe(&named(&relation), TableNotes { description, column_descriptions }).await?;
+            engine
+                .lake
+                .describe(&named(&relation), TableNotes { description, column_descriptions, ..TableNotes::default() })
+                .await?;
             Ok(Effect::default())
         }
         Operation::AddColumns { relation, columns } => {
@@ -298,14 +302,19 @@ pub async fn query_plan(engine: &Arc<Engine>, query: &str) -> Done<(SessionConte
 
 /// Writes the streams and makes them the whole content of the relation.
 async fn replace_table(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     name: &TableName,
     schema: &SchemaRef,
     options: &TableOptions,
     streams: Vec<SendableRecordBatchStream>,
 ) -> Done<u64> {
     let partition_by = partition_names(schema, &options.partition_by)?;
-    let notes = TableNotes { description: options.description.clone(), column_descriptions: options.column_descriptions.clone() };
+    let notes = TableNotes {
+        description: options.description.clone(),
+        column_descriptions: options.column_descriptions.clone(),
+        constraints: options.constraints.iter().map(|rule| (rule.name.clone(), rule.expression.clone())).collect(),
+    };
+    let streams = constraint::checked(engine, name, (schema, &options.constraints), streams).await?;
     let _guard = engine.lake.lock(name).await;
     let folder = engine.lake.storage().folder(name)?;
     let written = write_streams(folder.log().object_store(None), schema, &partition_by, streams).await?;
@@ -339,7 +348,7 @@ pub fn known_type(column: &str, type_name: &str) -> Done<DataType> {
     Ok(sql::arrow_type(type_name).ok_or_else(unknown)?)
 }
 
-async fn load_seed(engine: &Engine, name: &TableName, file: std::path::PathBuf, options: SeedOptions) -> Done<Effect> {
+async fn load_seed(engine: &Arc<Engine>, name: &TableName, file: std::path::PathBuf, options: SeedOptions) -> Done<Effect> {
     let read = tokio::task::spawn_blocking(move || read_seed(&file, &options)).await;
     let seed = read.map_err(|error| LakeError::new("io", error.to_string()))??;
     let batches = futures::stream::iter(seed.batches.into_iter().map(Ok));
