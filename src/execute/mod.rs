@@ -16,6 +16,7 @@ mod prepare;
 mod scheduler;
 mod script;
 mod session;
+mod shared_scan;
 mod show;
 mod table_diff;
 mod target;

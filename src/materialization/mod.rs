@@ -19,7 +19,7 @@ use crate::manifest::Node;
 use crate::name::{RelationType, ResourceType};
 use crate::rows::ColumnType;
 
-pub use data_test::stores_failures;
+pub use data_test::{Counts, counts, judged, stores_failures};
 pub use seed::load as seed_load;
 
 /// Every materialization. Another kind is a file and a row.
