@@ -19,6 +19,7 @@ mod prepare;
 mod scheduler;
 mod script;
 mod session;
+mod shared_scan;
 mod show;
 mod snapshot;
 mod table_diff;

@@ -214,9 +214,14 @@ async fn apply(session: &Session, node: &Node, compiled: &CompiledNode, work: Wo
     let Some(check) = work.check else {
         return Ok(Done::of(&effect));
     };
-    let rows = session.run.adapter.query(&check.sql, None).await;
-    let rows = rows.map_err(|error| sent(session, node, compiled, error, &check.sql))?;
-    let counted = Counted::read(node, &rows).map_err(Failure::Runtime)?;
+    let counted = match session.scans.counted(&session.run, node).await {
+        Some(counted) => counted,
+        None => {
+            let rows = session.run.adapter.query(&check.sql, None).await;
+            let rows = rows.map_err(|error| sent(session, node, compiled, error, &check.sql))?;
+            Counted::read(node, &rows).map_err(Failure::Runtime)?
+        }
+    };
     let verdict = judge(node, &counted, session.run.settings.warn_error);
     let effect = Effect { message: "SELECT 1".to_string(), rows_affected: Some(1) };
     let response = adapter_response(&effect);

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::RunRequest;
 use crate::adapter::Adapter;
+use super::shared_scan::SharedScans;
 use crate::artifact::{TargetFolder, target_file};
 use crate::compile::{AdapterIntrospect, CompileContext, CompileFlags, CompiledNode};
 use crate::event::{Event, NodeInfo};
@@ -28,6 +29,8 @@ pub(super) struct Session {
     pub stop: CancellationToken,
     /// Nodes that cannot run, with the reason: a schema or an external table they need could not be made.
     pub blocked: HashMap<UniqueId, String>,
+    /// Tests that are counted together.
+    pub scans: SharedScans,
     compiled: Mutex<HashMap<UniqueId, Compiled>>,
     /// Columns of what unit tests read.
     input_columns: Mutex<HashMap<UniqueId, Arc<Vec<ColumnType>>>>,
@@ -37,7 +40,8 @@ impl Session {
     pub fn new(run: RunRequest) -> Self {
         let stop = run.cancel.child_token();
         let context = compile_context(&run, &stop);
-        Self { run, context, stop, blocked: HashMap::new(), compiled: Mutex::default(), input_columns: Mutex::default() }
+        let scans = SharedScans::of(&run);
+        Self { run, context, stop, blocked: HashMap::new(), scans, compiled: Mutex::default(), input_columns: Mutex::default() }
     }
 
     pub fn switches(&self) -> Switches {

@@ -22,7 +22,7 @@ use crate::manifest::Node;
 use crate::name::{RelationType, ResourceType};
 use crate::rows::ColumnType;
 
-pub use data_test::stores_failures;
+pub use data_test::{Counts, counts, judged, stores_failures};
 pub use seed::load as seed_load;
 pub use snapshot::{SnapshotSql, meta_columns};
 
