@@ -5,6 +5,7 @@ mod change;
 mod columns;
 mod files;
 mod information_schema;
+mod offline;
 mod rows;
 mod session;
 mod statement;
@@ -24,7 +25,9 @@ use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use serde_json::{Map, Value as Json};
 
 use self::session::{Engine, PlanError, Scope};
-use super::{Adapter, AdapterError, Capabilities, CatalogEntry, Effect, ExternalTable, Operation};
+use super::{
+    Adapter, AdapterError, Capabilities, CatalogEntry, Declared, Effect, ExternalTable, Operation, PlannedQuery, QueryToPlan,
+};
 use crate::lake::{Entry, ExternalDefinition, Lake, LakeError, Object, Storage, TableName};
 use crate::name::{Relation, RelationType};
 use crate::rows::{Cell, ColumnType, Rows};
@@ -56,7 +59,7 @@ impl From<PlanError> for AdapterError {
 
 impl From<SqlError> for AdapterError {
     fn from(error: SqlError) -> Self {
-        Self { code: "sql-plan", message: error.message, position: error.position, help: error.help }
+        Self { code: error.code, message: error.message, position: error.position, help: error.help }
     }
 }
 
@@ -241,6 +244,22 @@ impl Adapter for DataFusion {
         // Types are final only after coercion.
         let plan = session.state().optimize(&plan)?;
         Ok(rows::column_types(&arrow_schema(plan.schema())))
+    }
+
+    async fn plan(&self, query: &QueryToPlan<'_>) -> Result<Option<PlannedQuery>, AdapterError> {
+        offline::plan(&self.engine, query).await
+    }
+
+    async fn declared_columns(&self, declared: &Declared) -> Result<Option<SchemaRef>, AdapterError> {
+        offline::declared_columns(declared)
+    }
+
+    async fn stored_columns(&self, relation: &Relation) -> Result<Option<SchemaRef>, AdapterError> {
+        let name = self.name(relation);
+        match self.engine.lake.resolve(&name).await? {
+            None => Ok(None),
+            Some(_) => Ok(Some(relation_schema(&self.engine, &name).await?)),
+        }
     }
 
     async fn list_relations(&self, schema: &str) -> Result<Vec<(Relation, RelationType)>, AdapterError> {

@@ -13,12 +13,14 @@ use chrono::{DateTime, SecondsFormat, Timelike, Utc};
 use serde::Serialize;
 
 mod catalog;
+mod column_lineage;
 mod manifest;
 mod run_results;
 mod sources;
 mod target;
 
 pub use catalog::{catalog_json, write_catalog};
+pub use column_lineage::write_column_lineage;
 pub use manifest::{manifest_json, write_manifest};
 pub use run_results::{run_results_json, write_run_results};
 pub use sources::{FreshnessResult, sources_json, write_sources};

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex};
 
 use headwater::diagnostic::{Diagnostic, Outcome};
 use headwater::event::{Event, EventSink};
-use headwater::execute::RunSettings;
+use headwater::execute::{RunSettings, TypeCheck};
 use headwater::invocation::Invocation;
 use headwater::pipeline::{self, Loaded};
 use headwater::project::Project;
 use headwater::world::{OsWorld, World};
 
 use crate::cli::Exit;
-use crate::cli::args::{GlobalArgs, LogLevel, RunFlags};
+use crate::cli::args::{GlobalArgs, LogLevel, RunFlags, StaticAnalysis};
 use crate::cli::json_printer::JsonPrinter;
 use crate::cli::line::Manner;
 use crate::cli::output::{Output, Outputs};
@@ -135,6 +135,18 @@ impl Session {
             store_failures: on(flags.store_failures, "DBT_STORE_FAILURES") || project_flag("store_failures"),
             warn_error: self.settings.warnings.all_errors || project_flag("warn_error"),
             no_introspect: flags.no_introspect,
+            types: self.type_check(which, flags.static_analysis),
+        }
+    }
+
+    /// `--static-analysis`, else `DBT_STATIC_ANALYSIS`, else what the command does by itself.
+    fn type_check(&self, which: &str, typed: Option<StaticAnalysis>) -> TypeCheck {
+        let asked = typed.or_else(|| StaticAnalysis::parse(&self.world.env("DBT_STATIC_ANALYSIS")?));
+        match (asked, which) {
+            (Some(StaticAnalysis::Off), _) => TypeCheck::Off,
+            (Some(StaticAnalysis::Strict), _) | (_, "compile") => TypeCheck::Errors,
+            (_, "run" | "build" | "retry" | "snapshot" | "generate" | "lineage" | "list") => TypeCheck::Lineage,
+            _ => TypeCheck::Off,
         }
     }
 

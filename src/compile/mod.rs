@@ -11,6 +11,7 @@ mod introspect;
 mod lookup;
 mod scope;
 mod source_map;
+mod typing;
 mod value;
 
 use std::collections::{BTreeMap, HashMap};
@@ -33,6 +34,7 @@ pub use introspect::{AdapterIntrospect, external_table};
 pub use lookup::Lookup;
 pub use scope::CompileScope;
 pub use source_map::{Origin, SourceMap};
+pub use typing::{Typed, Typing};
 pub use value::value_of;
 
 /// A node as it is sent to the database.

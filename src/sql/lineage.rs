@@ -15,7 +15,7 @@ use datafusion::logical_expr::{Aggregate, Distinct, Expr, Join, JoinType, Logica
 use crate::name::Relation;
 
 /// A column of a table that a query reads.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TableColumn {
     /// As named in the query, names the query left out excepted.
     pub table: Relation,
