@@ -14,7 +14,7 @@ use super::ephemeral::cte_name;
 use super::{CompileContext, CompiledNode, compile, external_table};
 use crate::adapter::{Adapter, AdapterError, Declared, PlannedQuery, QueryToPlan};
 use crate::diagnostic::Diagnostic;
-use crate::manifest::{ColumnLineage, ColumnRef, Node, NodeLineage, Source};
+use crate::manifest::{ColumnLineage, ColumnRef, Manifest, Node, NodeLineage, Source};
 use crate::name::{Relation, ResourceType, UniqueId};
 use crate::rows::ColumnType;
 
@@ -141,6 +141,8 @@ impl Typing {
         let planned = match self.adapter.plan(&query).await {
             Ok(Some(planned)) => planned,
             Ok(None) => return Typed::Unknown,
+            // The text may be another when what it asks about has been built.
+            Err(_) if self.built.is_none() && asks_database(node, &self.context.manifest) => return Typed::Unknown,
             Err(error) => return Typed::Wrong(Box::new(self.diagnostic(error, compiled))),
         };
         if let Some(broken) = self.broken_contract(node, &planned).await {
@@ -275,6 +277,25 @@ fn is_off(node: &Node) -> bool {
         Some(value) => value == &Json::Bool(false),
         None => false,
     }
+}
+
+/// Whether the node's text, or a macro it calls, asks the database what it holds. `is_incremental()` does too, with an answer
+/// that suits a table that is not there.
+fn asks_database(node: &Node, manifest: &Manifest) -> bool {
+    const QUESTIONS: [&str; 6] =
+        ["run_query", "statement(", "get_columns_in_relation", "get_relation(", "list_relations", "load_relation("];
+    let asks = |text: &str| QUESTIONS.iter().any(|question| text.contains(question));
+    let mut waiting: Vec<&UniqueId> = node.depends_on.macros.iter().collect();
+    let mut seen: HashSet<&UniqueId> = HashSet::new();
+    let mut found = asks(&node.raw_code);
+    while let Some(id) = waiting.pop().filter(|_| !found) {
+        let Some(called) = manifest.macros.get(id).filter(|called| called.name != "is_incremental" && seen.insert(id)) else {
+            continue;
+        };
+        found = asks(&called.macro_sql);
+        waiting.extend(&called.depends_on.macros);
+    }
+    found
 }
 
 fn seed(node: &Node) -> Declared {
