@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::Utc;
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,7 @@ use crate::execute::{self, FreshnessOutcome, RunOutcome, RunRequest, RunSettings
 use crate::graph::{self, Dag, SelectionArgs, State};
 use crate::invocation::Invocation;
 use crate::jinja::Jinja;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, NodeLineage};
 use crate::name::{Relation, UniqueId};
 use crate::plan::{self, Plan, Verb};
 use crate::project::{self, LoadOptions, Project};
@@ -170,6 +170,27 @@ impl EventSink for Noted {
     }
 }
 
+/// Where the columns of the chosen nodes, and of all above them, come from.
+pub async fn column_lineage(
+    loaded: &Loaded,
+    chosen: &IndexSet<UniqueId>,
+    runner: Runner,
+) -> Outcome<IndexMap<UniqueId, Arc<NodeLineage>>> {
+    let plan = plan::plan(&loaded.manifest, &loaded.dag, Verb::Compile, chosen);
+    let request = runner.request(loaded, plan).await?;
+    Ok(execute::column_lineage(request).await)
+}
+
+/// Puts lineage into the manifest, for what is written from it.
+pub fn keep_lineage(loaded: &mut Loaded, lineage: IndexMap<UniqueId, Arc<NodeLineage>>) {
+    let manifest = Arc::make_mut(&mut loaded.manifest);
+    for (id, lineage) in lineage {
+        if let Some(node) = manifest.nodes.get_mut(&id) {
+            node.lineage = Some(lineage);
+        }
+    }
+}
+
 /// Checks how fresh the selected sources are.
 pub async fn freshness(loaded: &Loaded, selected: &IndexSet<UniqueId>, runner: Runner) -> Outcome<FreshnessOutcome> {
     let plan = plan::plan(&loaded.manifest, &loaded.dag, Verb::Freshness, selected);
@@ -202,6 +223,8 @@ pub fn write_manifest(loaded: &Loaded, invocation: &Invocation) -> Outcome<()> {
 pub fn write_run(loaded: &mut Loaded, outcome: &RunOutcome, invocation: &Invocation) -> Outcome<()> {
     keep_compiled(loaded, outcome);
     write_manifest(loaded, invocation)?;
+    let path = loaded.project.target_path.join("column_lineage.json");
+    written(&path, artifact::write_column_lineage(&path, &loaded.manifest, &metadata(invocation)))?;
     let path = loaded.project.target_path.join("run_results.json");
     let about = metadata(invocation);
     written(&path, artifact::write_run_results(&path, &outcome.results, outcome.elapsed, &invocation.args, &about))?;
@@ -215,6 +238,7 @@ fn keep_compiled(loaded: &mut Loaded, outcome: &RunOutcome) {
     for (id, compiled) in &outcome.compiled {
         if let Some(node) = manifest.nodes.get_mut(id) {
             node.compiled = Some(compiled.clone());
+            node.lineage = compiled.lineage.clone();
         }
     }
 }

@@ -7,6 +7,7 @@ mod constraint;
 mod estimate;
 mod files;
 mod information_schema;
+mod offline;
 mod rows;
 mod session;
 mod snapshot;
@@ -28,7 +29,9 @@ use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use serde_json::{Map, Value as Json};
 
 use self::session::{Engine, PlanError, Scope};
-use super::{Adapter, AdapterError, Capabilities, CatalogEntry, Effect, ExternalTable, Operation};
+use super::{
+    Adapter, AdapterError, Capabilities, CatalogEntry, Declared, Effect, ExternalTable, Operation, PlannedQuery, QueryToPlan,
+};
 use crate::lake::{Entry, ExternalDefinition, Lake, LakeError, Object, SeedOptions, Storage, TableName, read_seed};
 use crate::name::{Relation, RelationType};
 use crate::rows::{Answer, Cell, ColumnType, Rows};
@@ -60,7 +63,7 @@ impl From<PlanError> for AdapterError {
 
 impl From<SqlError> for AdapterError {
     fn from(error: SqlError) -> Self {
-        Self { code: "sql-plan", message: error.message, position: error.position, help: error.help }
+        Self { code: error.code, message: error.message, position: error.position, help: error.help }
     }
 }
 
@@ -262,6 +265,22 @@ impl Adapter for DataFusion {
         let read = tokio::task::spawn_blocking(move || read_seed(&file, &options)).await;
         let seed = read.map_err(|error| LakeError::new("io", error.to_string()))??;
         Ok(rows::column_types(&seed.schema))
+    }
+
+    async fn plan(&self, query: &QueryToPlan<'_>) -> Result<Option<PlannedQuery>, AdapterError> {
+        offline::plan(&self.engine, query).await
+    }
+
+    async fn declared_columns(&self, declared: &Declared) -> Result<Option<SchemaRef>, AdapterError> {
+        offline::declared_columns(declared)
+    }
+
+    async fn stored_columns(&self, relation: &Relation) -> Result<Option<SchemaRef>, AdapterError> {
+        let name = self.name(relation);
+        match self.engine.lake.resolve(&name).await? {
+            None => Ok(None),
+            Some(_) => Ok(Some(relation_schema(&self.engine, &name).await?)),
+        }
     }
 
     async fn list_relations(&self, schema: &str) -> Result<Vec<(Relation, RelationType)>, AdapterError> {

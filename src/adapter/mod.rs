@@ -6,10 +6,13 @@ mod datafusion;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 
 use crate::name::{Relation, RelationType};
 use crate::rows::{Answer, ColumnType, Rows};
+
+pub use crate::sql::{ColumnSources, QueryLineage, TableColumn};
 
 /// What went wrong outside the project's text: the engine's own message, with the place in the SQL where it knows one.
 #[derive(Debug, thiserror::Error)]
@@ -170,6 +173,41 @@ pub struct ExternalTable {
     pub base: std::path::PathBuf,
 }
 
+/// What a project says of a relation's columns before the relation exists.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Declared {
+    /// Names and types, as declared or known otherwise.
+    Columns(Vec<ColumnType>),
+    External(ExternalTable),
+    /// A seed: the header of its file, with types given or guessed from its values.
+    Seed {
+        file: std::path::PathBuf,
+        delimiter: char,
+        column_types: Vec<(String, String)>,
+        quote_columns: bool,
+    },
+}
+
+/// A query to be planned without running it.
+#[derive(Clone, Debug, Default)]
+pub struct QueryToPlan<'a> {
+    pub sql: &'a str,
+    /// Relations that the query may name and what is known of them; nothing where their columns are not known. Other relations
+    /// are looked up in the database.
+    pub relations: Vec<(Relation, Option<SchemaRef>)>,
+    /// CTEs that lineage ends at, as if they were tables.
+    pub ends: Vec<String>,
+}
+
+/// A query that has been planned.
+#[derive(Clone, Debug)]
+pub struct PlannedQuery {
+    pub columns: SchemaRef,
+    /// The columns' types as the engine names them, in the same order.
+    pub types: Vec<String>,
+    pub lineage: QueryLineage,
+}
+
 /// What `catalog.json` needs of one relation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CatalogEntry {
@@ -235,6 +273,19 @@ pub trait Adapter: Send + Sync {
             position: None,
             help: Some("run `seed` first".to_string()),
         })
+    }
+    /// Plans a query over relations that need not exist. Nothing if it cannot be told: a relation's columns are not known, or
+    /// the engine does not plan.
+    async fn plan(&self, _query: &QueryToPlan<'_>) -> Result<Option<PlannedQuery>, AdapterError> {
+        Ok(None)
+    }
+    /// The columns that a declaration gives, nothing if it says too little; files are read as far as types must be guessed.
+    async fn declared_columns(&self, _declared: &Declared) -> Result<Option<SchemaRef>, AdapterError> {
+        Ok(None)
+    }
+    /// The columns of a relation that exists, in the engine's own types; nothing if it does not exist.
+    async fn stored_columns(&self, _relation: &Relation) -> Result<Option<SchemaRef>, AdapterError> {
+        Ok(None)
     }
     async fn list_relations(&self, schema: &str) -> Result<Vec<(Relation, RelationType)>, AdapterError>;
     async fn list_schemas(&self) -> Result<Vec<String>, AdapterError>;

@@ -323,12 +323,32 @@ pub struct RunFlags {
     /// Print the head of each seed (accepted; prints nothing)
     #[arg(long, hide = true)]
     pub show: bool,
+    /// What is made of the types of the SQL: `strict` makes what cannot be planned an error, `off` plans nothing; `compile` is
+    /// strict, what builds leaves errors to the engine [env: DBT_STATIC_ANALYSIS]
+    #[arg(long, value_enum)]
+    pub static_analysis: Option<StaticAnalysis>,
     /// For the commands that compile only.
     #[arg(skip)]
     pub no_introspect: bool,
     /// What artifacts keep of a command's own arguments: the macro of `run-operation`, the flags of `docs generate`.
     #[arg(skip)]
     pub command_args: JsonMap,
+}
+
+/// dbt 2.0's words for how far SQL is checked before it is sent.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StaticAnalysis {
+    Off,
+    Baseline,
+    #[value(aliases = ["on", "unsafe"])]
+    Strict,
+}
+
+impl StaticAnalysis {
+    /// Reads the value of the environment variable.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::from_str(text.trim(), true).ok()
+    }
 }
 
 #[derive(Subcommand, Debug, Clone)]
@@ -344,6 +364,8 @@ pub enum Command {
     Ls(LsArgs),
     /// Render the SQL of models, tests and analyses into target/compiled
     Compile(CompileArgs),
+    /// Show which columns a column comes from, and which come from it
+    Lineage(LineageArgs),
     /// Build the selected models
     Run(RunFlags),
     /// Run the tests of the selected nodes
@@ -503,7 +525,27 @@ pub struct CompileArgs {
     pub no_empty: bool,
     #[command(flatten)]
     pub introspection: Introspection,
+    /// What is made of the types of the SQL: `strict` makes what cannot be planned an error, `off` plans nothing; `compile` is
+    /// strict, what builds leaves errors to the engine [env: DBT_STATIC_ANALYSIS]
+    #[arg(long, value_enum)]
+    pub static_analysis: Option<StaticAnalysis>,
     /// Form of the printed SQL
+    #[arg(long, value_enum, default_value = "text")]
+    pub output: ShowOutput,
+}
+
+/// `headwater lineage`.
+#[derive(Args, Debug, Clone)]
+pub struct LineageArgs {
+    /// A column: `model.column`, or `source.table.column` of a source; a model alone means all its columns
+    pub column: String,
+    /// Only where it comes from
+    #[arg(long, conflicts_with = "downstream")]
+    pub upstream: bool,
+    /// Only what is made of it
+    #[arg(long)]
+    pub downstream: bool,
+    /// Form of the output
     #[arg(long, value_enum, default_value = "text")]
     pub output: ShowOutput,
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use headwater::diagnostic::{Diagnostic, Outcome};
 use headwater::event::{Event, EventSink};
-use headwater::execute::RunSettings;
+use headwater::execute::{RunSettings, TypeCheck};
 use headwater::invocation::Invocation;
 use headwater::manifest::JsonMap;
 use headwater::pipeline::{self, Loaded};
@@ -14,7 +14,7 @@ use headwater::world::{OsWorld, World};
 use serde_json::json;
 
 use crate::cli::Exit;
-use crate::cli::args::{GlobalArgs, IndirectSelection, LogLevel, RunFlags};
+use crate::cli::args::{GlobalArgs, IndirectSelection, LogLevel, RunFlags, StaticAnalysis};
 use crate::cli::json_printer::JsonPrinter;
 use crate::cli::line::Manner;
 use crate::cli::output::{Output, Outputs};
@@ -143,6 +143,18 @@ impl Session {
             warn_error: self.settings.warnings.all_errors || project_flag("warn_error"),
             no_introspect: flags.no_introspect,
             deferred: Arc::default(),
+            types: self.type_check(which, flags.static_analysis),
+        }
+    }
+
+    /// `--static-analysis`, else `DBT_STATIC_ANALYSIS`, else what the command does by itself.
+    fn type_check(&self, which: &str, typed: Option<StaticAnalysis>) -> TypeCheck {
+        let asked = typed.or_else(|| StaticAnalysis::parse(&self.world.env("DBT_STATIC_ANALYSIS")?));
+        match (asked, which) {
+            (Some(StaticAnalysis::Off), _) => TypeCheck::Off,
+            (Some(StaticAnalysis::Strict), _) | (_, "compile") => TypeCheck::Errors,
+            (_, "run" | "build" | "retry" | "snapshot" | "generate" | "lineage" | "list") => TypeCheck::Lineage,
+            _ => TypeCheck::Off,
         }
     }
 

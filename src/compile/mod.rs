@@ -12,6 +12,7 @@ mod introspect;
 mod lookup;
 mod scope;
 mod source_map;
+mod typing;
 mod unit_test;
 mod value;
 
@@ -36,6 +37,7 @@ pub use introspect::{AdapterIntrospect, external_table};
 pub use lookup::Lookup;
 pub use scope::CompileScope;
 pub use source_map::{Origin, SourceMap};
+pub use typing::{Typed, Typing};
 pub use unit_test::{Inputs, compile_over_inputs, given, unit_test_node};
 pub use value::value_of;
 

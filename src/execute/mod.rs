@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 use crate::adapter::Adapter;
 use crate::event::{Event, EventSink, Summary};
 use crate::jinja::Jinja;
-use crate::manifest::{Compiled, JsonMap, Manifest};
+use crate::manifest::{Compiled, JsonMap, Manifest, NodeLineage};
 use crate::name::{Relation, UniqueId};
 use crate::plan::{Plan, Verb};
 use crate::project::Project;
@@ -53,6 +53,18 @@ pub use show::{ShowSubject, Shown, compile_text, show};
 pub use test_outcome::{Counted, Verdict, judge};
 
 use session::Session;
+
+/// What is done with the types of the SQL before it is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TypeCheck {
+    /// Queries are not planned beforehand.
+    #[default]
+    Off,
+    /// Queries are planned for their lineage; whatever is wrong with them is left for the engine to say.
+    Lineage,
+    /// A query that cannot be planned is an error of its node.
+    Errors,
+}
 
 /// The flags of the command line that change a run.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +83,8 @@ pub struct RunSettings {
     pub no_introspect: bool,
     /// `--defer`: the nodes that are read from another place than their own.
     pub deferred: Arc<HashMap<UniqueId, Relation>>,
+    /// `--static-analysis`.
+    pub types: TypeCheck,
 }
 
 impl RunSettings {
@@ -149,6 +163,13 @@ pub async fn compile_only(run: RunRequest) -> RunOutcome {
     let session = Arc::new(session);
     let results = scheduler::walk(&session).await;
     finish(&session, results, started)
+}
+
+/// Where the columns of the plan's nodes, and of all above them, come from. Builds nothing, writes nothing; a node whose SQL
+/// cannot be planned is left out.
+pub async fn column_lineage(run: RunRequest) -> IndexMap<UniqueId, Arc<NodeLineage>> {
+    let session = Session::new(run);
+    session.lineage().await
 }
 
 fn finish(session: &Session, results: Vec<NodeResult>, started: Instant) -> RunOutcome {

@@ -110,11 +110,19 @@ async fn work(
     let context = session.node_context();
     let compiled = clock.time("compile", world.as_ref(), compile_step(session, node, &context)).await?;
     *kept = Some(compiled.clone());
+    if has_types(node) {
+        session.check_types(node, &compiled).await?;
+    }
     let builds = session.run.plan.verb != Verb::Compile && !node.is_ephemeral();
     if !builds || matches!(node.resource_type, ResourceType::Analysis | ResourceType::SqlOperation) {
         return Ok(Done::silent());
     }
     clock.time("execute", world.as_ref(), build_step(session, node, &compiled, &context)).await
+}
+
+/// Whether the node's text is one query of this project's own: analyses may be anything.
+fn has_types(node: &Node) -> bool {
+    matches!(node.resource_type, ResourceType::Model | ResourceType::Snapshot | ResourceType::Test)
 }
 
 async fn compile_step(session: &Arc<Session>, node: &Arc<Node>, context: &Arc<CompileContext>) -> Result<CompiledNode, Failure> {

@@ -222,9 +222,11 @@ impl<'a> Walk<'a> {
             Subject::Node(node) => node.resource_type == ResourceType::Model && node.config_str("on_error") == Some("continue"),
             Subject::UnitTest(..) | Subject::Nothing(_) => false,
         };
+        // What reads a query that compiled and has wrong types compiles all the same.
+        let only_types = self.session.run.plan.verb == Verb::Compile && result.compiled == Some(true);
         // A failed test stops what is below only in `build`, where tests stand between the models.
         let is_failed_test = result.status == Status::Fail && self.session.run.plan.verb != Verb::Build;
-        result.blocks_children() && !is_failed_test && !(goes_on && result.status != Status::Skipped)
+        result.blocks_children() && !is_failed_test && !only_types && !(goes_on && result.status != Status::Skipped)
     }
 
     fn skip(&mut self, step: usize, cause: Option<Cause>) {

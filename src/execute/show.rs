@@ -116,6 +116,7 @@ fn inline_node(project: &Project, sql: String) -> Node {
         depends_on: DependsOn::default(),
         created_at: 0.0,
         compiled: None,
+        lineage: None,
         test: None,
         model: None,
         hook: None,

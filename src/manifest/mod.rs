@@ -3,6 +3,8 @@
 //! Field names follow dbt's `manifest.json` (schema v12), so that writing the artifact is a direct matter. Produced by
 //! [`resolve`](crate::resolve); read by everything after it.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -11,6 +13,9 @@ use crate::name::{Relation, ResourceType, UniqueId};
 use crate::source::Location;
 
 mod json;
+mod lineage;
+
+pub use lineage::{ColumnLineage, ColumnRef, NodeLineage};
 
 /// A JSON object in insertion order: configs, meta, kwargs.
 pub type JsonMap = serde_json::Map<String, Json>;
@@ -115,6 +120,7 @@ pub struct Compiled {
     pub code: String,
     pub path: Option<String>,
     pub extra_ctes: Vec<ExtraCte>,
+    pub lineage: Option<Arc<NodeLineage>>,
 }
 
 /// A model, analysis, test, snapshot, seed or operation.
@@ -157,6 +163,8 @@ pub struct Node {
     /// Unix seconds.
     pub created_at: f64,
     pub compiled: Option<Compiled>,
+    /// Where its columns come from, if its SQL could be planned.
+    pub lineage: Option<Arc<NodeLineage>>,
     pub test: Option<Box<TestDetail>>,
     pub model: Option<Box<ModelDetail>>,
     pub hook: Option<HookDetail>,

@@ -11,8 +11,10 @@ use crate::name::{ResourceType, UniqueId};
 
 mod build;
 mod contract;
+mod lineage;
 mod ls;
 
+pub use lineage::{ColumnEdge, ColumnGraph, Dependence, Way};
 pub use ls::{LsOutput, ls};
 
 /// What a command does to each node.

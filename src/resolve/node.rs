@@ -64,6 +64,7 @@ pub(crate) fn blank(unique_id: UniqueId, resource_type: ResourceType, location: 
         depends_on: DependsOn::default(),
         created_at: 0.0,
         compiled: None,
+        lineage: None,
         test: None,
         model: None,
         hook: None,

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{Aggregate, Distinct, Expr, Join, JoinType, Logica
 use crate::name::Relation;
 
 /// A column of a table that a query reads.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TableColumn {
     /// As named in the query, names the query left out excepted.
     pub table: Relation,
@@ -62,7 +62,8 @@ struct Flow {
 
 /// The lineage of a planned query. Relations by one of the names in `ends` (CTEs) are taken as tables, not looked through.
 pub fn lineage(plan: &LogicalPlan, ends: &[String]) -> QueryLineage {
-    let mut walk = Walk { ends, ids: HashMap::new(), known: Vec::new(), seen: HashMap::new(), work: Vec::new(), outer: Vec::new() };
+    let mut walk =
+        Walk { ends, ids: HashMap::new(), known: Vec::new(), seen: HashMap::new(), work: Vec::new(), outer: Vec::new() };
     let flow = walk.flow(plan);
     let named = |set: &Set| set.iter().map(|id| walk.known[*id].clone()).collect::<Vec<_>>();
     let columns = plan.schema().fields().iter().zip(&flow.columns).map(|(field, value)| ColumnSources {
@@ -200,7 +201,8 @@ impl Walk<'_> {
             plain => plain.to_vec(),
         };
         let mut flow = self.projected(&groups, schema, &input);
-        flow.rows.extend(flow.columns.iter().flat_map(|value| value.direct.iter().chain(&value.indirect)).copied().collect::<Set>());
+        flow.rows
+            .extend(flow.columns.iter().flat_map(|value| value.direct.iter().chain(&value.indirect)).copied().collect::<Set>());
         let made = self.projected(&aggregate.aggr_expr, schema, &input);
         // Between the groups and the aggregates stands the id of the grouping set, if there are several.
         let width = aggregate.schema.fields().len();

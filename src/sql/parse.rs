@@ -48,12 +48,13 @@ pub(super) fn from_parser(error: ParserError) -> SqlError {
     let (message, place) = text.split_at(at);
     let mut numbers = place.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse::<u32>().ok());
     let position = numbers.next().zip(numbers.next());
-    SqlError { message: lower_first(message), position, help: None }
+    SqlError { code: "sql-parse", message: lower_first(message), position, help: None }
 }
 
 fn unexpected(token: &TokenWithSpan) -> SqlError {
     let place = (token.span.start.line as u32, token.span.start.column as u32);
-    SqlError::at(format!("expected end of statement, found `{}`", token.token), place)
+    let error = SqlError::at(format!("expected end of statement, found `{}`", token.token), place);
+    SqlError { code: "sql-parse", ..error }
 }
 
 fn lower_first(text: &str) -> String {

@@ -18,6 +18,7 @@ pub fn run(args: &CompileArgs, session: &Session) -> Exit {
         empty: args.empty,
         no_empty: args.no_empty,
         no_introspect: args.introspection.no_introspect,
+        static_analysis: args.static_analysis,
         ..RunFlags::default()
     };
     let opened = match session.open("compile", &flags) {

@@ -9,6 +9,7 @@ mod deps;
 mod docs;
 mod generate;
 mod init;
+mod lineage;
 mod ls;
 mod parse;
 mod retry;
@@ -35,6 +36,7 @@ pub fn dispatch(command: Command, session: &Session) -> Exit {
         Command::Parse(_) => parse::run(session),
         Command::Ls(args) => ls::run(&args, session),
         Command::Compile(args) => compile::run(&args, session),
+        Command::Lineage(args) => lineage::run(&args, session),
         Command::Run(flags) => run::run(Verb::Run, &flags, session),
         Command::Test(flags) => run::run(Verb::Test, &flags, session),
         Command::Build(flags) => run::run(Verb::Build, &flags, session),

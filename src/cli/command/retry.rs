@@ -121,6 +121,7 @@ fn command(typed: &RetryArgs, last: &Last) -> Outcome<Command> {
             empty: flags.empty,
             no_empty: false,
             introspection,
+            static_analysis: None,
             output: ShowOutput::Text,
         }),
         "run-operation" if !last.unfinished.is_empty() => Command::RunOperation(RunOperationArgs {
