@@ -53,7 +53,12 @@ fn literal(text: &str) -> String {
 }
 
 fn unsupported(what: &str) -> AdapterError {
-    AdapterError { code: "not-supported", message: format!("{what} is not supported on this database"), position: None, help: None }
+    AdapterError {
+        code: "not-supported",
+        message: format!("{what} is not supported on this database"),
+        position: None,
+        help: None,
+    }
 }
 
 /// `pg_class.relkind` as a relation's type.

@@ -142,10 +142,14 @@ fn persists(root: &Arc<Root>, what: &str) -> bool {
         && root.scope.config_value("persist_docs").is_some_and(|docs| docs.get(what).and_then(|v| v.as_bool()) == Some(true))
 }
 
-pub(super) fn var(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
+pub(super) fn var(root: &Arc<Root>, state: Vm, args: &Arguments<'_>) -> Outcome {
     let name = args.text(0, "name")?;
     if let Some(value) = root.scope.variable(&name) {
-        return Ok(from_json(&value));
+        // A variable's text may hold Jinja itself.
+        return match value.as_str().filter(|text| text.contains("{{") || text.contains("{%")) {
+            Some(text) => rendered(root, state, text),
+            None => Ok(from_json(&value)),
+        };
     }
     // While parsing a missing variable is none, as in dbt: the node may never be run.
     if !root.scope.executes() && args.get(1, "default").is_none() {
@@ -322,7 +326,11 @@ fn write(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
 /// `render(text)`: a text that holds Jinja itself, in the same context.
 fn render(root: &Arc<Root>, state: Vm, args: &Arguments<'_>) -> Outcome {
     let text = args.require(0, "string")?.to_string();
-    let rewritten = super::rewrite::template(&text)?;
+    rendered(root, state, &text)
+}
+
+fn rendered(root: &Arc<Root>, state: Vm, text: &str) -> Outcome {
+    let rewritten = super::rewrite::template(text)?;
     let context = Value::from_dyn_object(root.clone());
     state.env().render_named_str("rendered text", &rewritten.text, context).map(Value::from)
 }

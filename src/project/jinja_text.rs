@@ -313,7 +313,11 @@ fn as_bool(value: Value) -> Result<Value, Error> {
         Some("false") => Some(Value::from(false)),
         _ => literal(&value).filter(|found| found.kind() == ValueKind::Bool),
     };
-    found.ok_or_else(|| not_convertible(&value, "a boolean"))
+    // A filter binds tighter than a comparison: of `x == 'a' | as_bool` it is given `a`, whose outcome nobody asks for.
+    match value.as_str().is_none_or(|text| text.chars().all(|c| c.is_ascii_lowercase() || c == '_')) {
+        true => Ok(found.unwrap_or(value)),
+        false => found.ok_or_else(|| not_convertible(&value, "a boolean")),
+    }
 }
 
 fn as_number(value: Value) -> Result<Value, Error> {

@@ -88,7 +88,8 @@ pub fn answer(reply: Reply) -> Answer {
         let seen = fields[..names.len()].iter().filter(|other| other.name == field.name).count();
         names.push(if seen == 0 { field.name.clone() } else { format!("{}_{}", field.name, seen + 1) });
     }
-    let columns = fields.iter().zip(names).map(|(field, name)| ColumnType { name, data_type: type_name(field.type_oid, field.modifier) });
+    let columns =
+        fields.iter().zip(names).map(|(field, name)| ColumnType { name, data_type: type_name(field.type_oid, field.modifier) });
     let columns = columns.collect();
     let rows = rows.into_iter().map(|row| fields.iter().zip(row).map(|(field, text)| cell(field, text)).collect()).collect();
     let rows_affected = tag.rsplit(' ').next().and_then(|count| count.parse().ok());

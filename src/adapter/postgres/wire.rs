@@ -282,7 +282,10 @@ impl Wire {
             match self.message().await? {
                 Message::ReadyForQuery(_) => return failure.map_or(Ok(reply), Err),
                 Message::RowDescription(body) => {
-                    reply = Reply { fields: body.fields().map(|field| Ok(field_of(&field))).collect().map_err(|e| broken(&e))?, ..Reply::default() };
+                    reply = Reply {
+                        fields: body.fields().map(|field| Ok(field_of(&field))).collect().map_err(|e| broken(&e))?,
+                        ..Reply::default()
+                    };
                     complete = false;
                 }
                 Message::DataRow(body) => {
