@@ -2,6 +2,7 @@
 //! schemas and batches, never nodes.
 
 mod datafusion;
+mod postgres;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,8 +10,9 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 
+use crate::lake::{SeedOptions, read_seed_text};
 use crate::name::{Relation, RelationType};
-use crate::rows::{Answer, ColumnType, Rows};
+use crate::rows::{Answer, Cell, ColumnType, Rows};
 
 pub use crate::sql::{ColumnSources, QueryLineage, TableColumn};
 
@@ -316,13 +318,19 @@ pub struct Target<'a> {
 }
 
 /// Every engine there is.
-pub const ADAPTERS: &[AdapterKind] = &[AdapterKind {
-    types: &["datafusion", "headwater"],
-    connect: |target| {
-        let Target { database, schema, threads, settings, base } = *target;
-        Ok(Arc::new(datafusion::DataFusion::connect(database, schema, threads, settings, base)?))
+pub const ADAPTERS: &[AdapterKind] = &[
+    AdapterKind {
+        types: &["datafusion", "headwater"],
+        connect: |target| {
+            let Target { database, schema, threads, settings, base } = *target;
+            Ok(Arc::new(datafusion::DataFusion::connect(database, schema, threads, settings, base)?))
+        },
     },
-}];
+    AdapterKind {
+        types: &["postgres"],
+        connect: |target| Ok(Arc::new(postgres::Postgres::connect(target.database, target.settings)?)),
+    },
+];
 
 /// Opens the engine that a profile's `type:` names.
 ///
@@ -341,4 +349,22 @@ pub async fn connect(adapter_type: &str, target: &Target<'_>) -> Result<Arc<dyn 
         });
     };
     (kind.connect)(target)
+}
+
+/// A seed's rows with the types dbt would give its columns; columns of `given` types are left text.
+///
+/// # Errors
+/// `seed-invalid`: the file is no CSV with a header.
+pub fn seed_rows(file: &Path, delimiter: char, given: &[String]) -> Result<Rows, AdapterError> {
+    let column_types = given.iter().map(|name| (name.clone(), "text".to_string())).collect();
+    let read = read_seed_text(file, &SeedOptions { delimiter, column_types, quote_columns: true })?;
+    let cell = |((_, data_type), text): (&(String, String), Option<String>)| match (data_type.as_str(), text) {
+        (_, None) => Cell::Null,
+        ("integer" | "bigint", Some(text)) => text.parse().map_or_else(|_| Cell::Decimal(text), Cell::Integer),
+        ("double precision", Some(text)) => Cell::Decimal(text),
+        (_, Some(text)) => Cell::Text(text),
+    };
+    let rows = read.rows.into_iter().map(|row| read.columns.iter().zip(row).map(cell).collect()).collect();
+    let columns = read.columns.iter().map(|(name, data_type)| ColumnType { name: name.clone(), data_type: data_type.clone() });
+    Ok(Rows { columns: columns.collect(), rows, rows_affected: None })
 }

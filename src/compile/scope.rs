@@ -1,5 +1,6 @@
 //! What a template may ask while it compiles, answered from the manifest and the database.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use indexmap::IndexSet;
@@ -10,11 +11,13 @@ use super::dictionary::{node_dictionary, without_nulls};
 use super::ephemeral::cte_name;
 use super::lookup::Found;
 use super::{CompileContext, Extras, value_of};
+use crate::adapter::seed_rows;
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::event::Event;
 use crate::jinja::{Introspect, NodeScope, RefAnswer};
 use crate::manifest::{JsonMap, Node, RefArgs};
 use crate::name::{Relation, RelationType, ResourceType, UniqueId};
+use crate::rows::Rows;
 
 /// One render's scope: a node's, or an operation's that belongs to no node.
 pub struct CompileScope {
@@ -227,6 +230,23 @@ impl NodeScope for CompileScope {
 
     fn database(&self) -> Option<Arc<dyn Introspect>> {
         self.context.database.clone()
+    }
+
+    fn seed_rows(&self) -> Outcome<Rows> {
+        let Some(node) = self.node.as_ref().filter(|node| node.resource_type == ResourceType::Seed) else {
+            return Diagnostic::error("no-seed", "`load_agate_table` reads a seed's file, and this is none").fail();
+        };
+        let file = Path::new(node.root_path.as_deref().unwrap_or_default()).join(&node.original_file_path);
+        let delimiter = node.config_str("delimiter").and_then(|text| text.chars().next()).unwrap_or(',');
+        let types = node.config.get("column_types").and_then(Json::as_object);
+        let given: Vec<String> = types.into_iter().flatten().map(|(name, _)| name.clone()).collect();
+        seed_rows(&file, delimiter, &given).map_err(|error| {
+            let diagnostic = Diagnostic::error(error.code, error.message);
+            Box::new(match error.help {
+                Some(help) => diagnostic.help(help),
+                None => diagnostic,
+            })
+        })
     }
 
     fn extra(&self, name: &str) -> Option<Value> {

@@ -22,6 +22,7 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[
     ("env_var", env_var),
     ("fromjson", fromjson),
     ("fromyaml", fromyaml),
+    ("load_agate_table", |root, _, _| root.scope.seed_rows().map(|rows| table::of(&rows, root)).map_err(carry)),
     ("load_result", load_result),
     ("local_md5", local_md5),
     ("log", log),

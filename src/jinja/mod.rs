@@ -68,6 +68,10 @@ pub trait NodeScope: Send + Sync {
     fn macro_called(&self, macro_id: &UniqueId);
     /// The database, while compiling against one.
     fn database(&self) -> Option<Arc<dyn Introspect>>;
+    /// `load_agate_table()`: the rows of the seed this scope belongs to.
+    fn seed_rows(&self) -> Outcome<Rows> {
+        Diagnostic::error("no-seed", "`load_agate_table` reads a seed's file, and this is none").fail()
+    }
     /// Any further name of this render's context: a generic test's `model` and arguments, `results`, `graph`, `sql`,
     /// `schemas`. Looked up before macros and built-in functions.
     fn extra(&self, name: &str) -> Option<Value>;

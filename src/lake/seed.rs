@@ -86,6 +86,32 @@ pub fn read_seed(file: &Path, options: &SeedOptions) -> LakeResult<Seed> {
     Ok(Seed { schema, batches })
 }
 
+/// A seed's rows as text, for an engine that reads them itself.
+#[derive(Clone, Debug)]
+pub struct SeedText {
+    /// Names and types.
+    pub columns: Vec<(String, String)>,
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+/// Reads a CSV file as [`read_seed`] does, and leaves the values text; numbers are without the signs that agate strips.
+pub fn read_seed_text(file: &Path, options: &SeedOptions) -> LakeResult<SeedText> {
+    let content = std::fs::read(file).map_err(|error| LakeError::from(error).context(&file.display().to_string()))?;
+    let delimiter = u8::try_from(options.delimiter)
+        .map_err(|_| LakeError::new("seed-invalid", format!("delimiter `{}` is not one ASCII character", options.delimiter)))?;
+    let reader =
+        || csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).has_headers(false).from_reader(content.as_slice());
+    let columns = columns(file, reader(), options)?;
+    let mut rows = Vec::new();
+    for row in reader().into_records().skip(1) {
+        let row = row.map_err(|error| broken(file, &error))?;
+        let text = |(index, column)| row.get(index).and_then(|text| value(column, text));
+        rows.push(columns.iter().enumerate().map(text).collect());
+    }
+    let columns = columns.into_iter().map(|column| (column.name, column.type_name)).collect();
+    Ok(SeedText { columns, rows })
+}
+
 /// One value as its column's builder wants it.
 fn value(column: &SeedColumn, text: &str) -> Option<String> {
     if is_null(text) {

@@ -74,16 +74,24 @@ impl Case {
 
     /// What the program has to be told to find the services.
     pub fn service_variables(&self) -> Vec<(String, String)> {
-        let Some(address) = self.requires.iter().find(|name| *name == "s3").and_then(|name| address(name)) else {
-            return Vec::new();
-        };
-        let variables = [
-            ("AWS_ENDPOINT_URL", format!("http://{address}")),
-            ("AWS_ACCESS_KEY_ID", "test".to_string()),
-            ("AWS_SECRET_ACCESS_KEY", "test".to_string()),
-            ("AWS_REGION", "us-east-1".to_string()),
-        ];
-        variables.map(|(name, value)| (name.to_string(), value)).into()
+        let needed = |service: &str| self.requires.iter().find(|name| *name == service).and_then(|name| address(name));
+        let mut variables = Vec::new();
+        if let Some(address) = needed("s3") {
+            variables.extend([
+                ("AWS_ENDPOINT_URL", format!("http://{address}")),
+                ("AWS_ACCESS_KEY_ID", "test".to_string()),
+                ("AWS_SECRET_ACCESS_KEY", "test".to_string()),
+                ("AWS_REGION", "us-east-1".to_string()),
+            ]);
+        }
+        if let Some((host, port)) = needed("postgres").as_deref().and_then(|address| address.rsplit_once(':')) {
+            variables.extend([
+                ("PGHOST", host.to_string()),
+                ("PGPORT", port.to_string()),
+                ("DBT_ENV_SECRET_PGPASSWORD", "headwater-test".to_string()),
+            ]);
+        }
+        variables.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
     }
 
     /// Why the case cannot run here, if it cannot.
