@@ -23,7 +23,7 @@ use headwater::diagnostic::Diagnostic;
 
 use crate::cli::args::Command;
 use crate::cli::session::Session;
-use crate::cli::{Exit, reference};
+use crate::cli::{Exit, STACK_BYTES, reference};
 use headwater::plan::Verb;
 
 /// How long a busy thread may hold the end of the process.
@@ -68,7 +68,7 @@ fn not_yet(session: &Session, name: &str, help: &str) -> Exit {
 /// Runs asynchronous work to its end on a runtime of its own. Threads that are still busy then (a template that loops, after
 /// Ctrl-C) do not hold the process.
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, std::io::Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(8 << 20).build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build()?;
     let outcome = runtime.block_on(work);
     runtime.shutdown_timeout(BUSY_THREADS_GRACE);
     Ok(outcome)
