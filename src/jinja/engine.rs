@@ -21,6 +21,9 @@ use crate::manifest::JsonMap;
 use crate::name::UniqueId;
 use crate::source::Location;
 
+/// How many steps one render may take: a template that asks for more does not end in anybody's time.
+const MOST_STEPS: u64 = 10_000_000;
+
 /// Reads an environment variable.
 pub type ReadEnv = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
@@ -311,6 +314,7 @@ fn environment(engine: &Arc<Engine>, undefined: UndefinedBehavior) -> Environmen
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_undefined_behavior(undefined);
     environment.set_recursion_limit(RECURSION_LIMIT);
+    environment.set_fuel(Some(MOST_STEPS));
     let lenient = undefined == UndefinedBehavior::Chainable;
     environment.set_unknown_method_callback(move |state, value, method, args| {
         if value.is_undefined() {

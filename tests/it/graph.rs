@@ -398,8 +398,8 @@ fn mistakes_in_a_selection_are_explained() {
     let manifest = manifest([node("model.p.a", &[])]);
     let cases = [
         ("tags:x", "", "'tags' is not a valid method name | did you mean `tag`?"),
-        ("state:modified", "", "the selection method `state:` is not supported yet"),
-        ("result:error", "", "the selection method `result:` is not supported yet"),
+        ("state:modified", "", "compares with an earlier manifest.json, and there is none | --state DIR"),
+        ("result:error", "", "compares with an earlier run_results.json, and there is none"),
         ("@a+", "", "invalid selection criterion '@a+': `@` before and `+` after exclude each other"),
         ("a+99999999999999999999999", "", "the number after `+` is too large"),
         ("source:a.b.c.d", "", "expected `source`, `source.table` or `package.source.table`"),

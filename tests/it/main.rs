@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod architecture;
+mod crash;
 mod docs;
 mod execute;
+mod fuzz;
 mod generate;
 mod graph;
 mod jinja;

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use crate::cli::args::Command;
 use crate::cli::session::Session;
-use crate::cli::{Exit, reference};
+use crate::cli::{Exit, STACK_BYTES, reference};
 use headwater::plan::Verb;
 
 /// How long a busy thread may hold the end of the process.
@@ -62,7 +62,7 @@ pub fn dispatch(command: Command, session: &Session) -> Exit {
 /// Runs asynchronous work to its end on a runtime of its own. Threads that are still busy then (a template that loops, after
 /// Ctrl-C) do not hold the process.
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, std::io::Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(8 << 20).build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build()?;
     let outcome = runtime.block_on(work);
     runtime.shutdown_timeout(BUSY_THREADS_GRACE);
     Ok(outcome)
