@@ -9,6 +9,7 @@
 
 mod command;
 mod dialect;
+mod failed_cast;
 mod function;
 mod operator;
 mod parse;
@@ -21,6 +22,7 @@ use std::fmt;
 use sqlparser::ast::Statement;
 
 pub use command::{AlterColumn, Column, Command, Drop, DropKind, Merge, command};
+pub use failed_cast::failed_cast;
 pub use function::{register_functions, spelt};
 pub use plan::{plan, plan_statement};
 pub use rewrite::{ColumnLookup, rewrite};
