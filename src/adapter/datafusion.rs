@@ -204,6 +204,14 @@ async fn run(session: &SessionContext, plan: LogicalPlan, limit: Option<usize>) 
     Ok(rows::rows(&schema, &batches)?)
 }
 
+/// What failed while a query ran, with its place where it can be told.
+fn placed(error: AdapterError, sql: &str) -> AdapterError {
+    match sql::failed_cast(&error.message, sql) {
+        Some(found) if error.position.is_none() => AdapterError { code: error.code, ..found.into() },
+        _ => error,
+    }
+}
+
 fn arrow_schema(schema: &DFSchema) -> arrow::datatypes::Schema {
     schema.as_arrow().clone()
 }
@@ -217,7 +225,7 @@ impl Adapter for DataFusion {
     async fn query(&self, sql: &str, limit: Option<usize>) -> Result<Rows, AdapterError> {
         let scope = Scope::new(Arc::clone(&self.engine));
         let (session, plan) = scope.plan(sql).await?;
-        run(&session, plan, limit).await
+        run(&session, plan, limit).await.map_err(|error| placed(error, sql))
     }
 
     async fn execute(&self, sql: &str) -> Result<Rows, AdapterError> {
@@ -229,7 +237,14 @@ impl Adapter for DataFusion {
     }
 
     async fn apply(&self, operation: Operation) -> Result<Effect, AdapterError> {
-        statement::apply(&self.engine, operation).await
+        let sql = match &operation {
+            Operation::CreateTableAs { sql, .. } | Operation::Write { sql, .. } => Some(sql.clone()),
+            _ => None,
+        };
+        statement::apply(&self.engine, operation).await.map_err(|error| match sql {
+            Some(sql) => placed(error, &sql),
+            None => error,
+        })
     }
 
     async fn relation_type(&self, relation: &Relation) -> Result<Option<RelationType>, AdapterError> {

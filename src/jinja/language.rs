@@ -46,6 +46,27 @@ pub(super) fn install(environment: &mut Environment<'static>) {
     });
 }
 
+/// `int(value)`, or of its fraction cut off; none for what is no number.
+fn whole(value: &Value, base: i64) -> Option<i64> {
+    let text = value.as_str().map(|text| text.trim().replace('_', ""));
+    let radix = u32::try_from(base).ok().filter(|base| (2..=36).contains(base)).unwrap_or(10);
+    let by_digits = match &text {
+        Some(text) => i64::from_str_radix(text, radix).ok(),
+        None => value.as_i64(),
+    };
+    by_digits.or_else(|| number(value).filter(|number| number.is_finite() && number.abs() < 9e18).map(|number| number as i64))
+}
+
+/// `float(value)`; none for what is no number.
+fn number(value: &Value) -> Option<f64> {
+    match (value.as_str(), value.kind()) {
+        (Some(text), _) => text.trim().replace('_', "").parse().ok(),
+        (None, ValueKind::Number) => f64::try_from(value.clone()).ok(),
+        (None, ValueKind::Bool) => Some(f64::from(u8::from(value.is_true()))),
+        _ => None,
+    }
+}
+
 fn with_named(values: Rest<Value>, named: Kwargs) -> Vec<Value> {
     values.0.into_iter().chain([Value::from(named)]).collect()
 }
@@ -63,6 +84,17 @@ fn filters(environment: &mut Environment<'static>) {
             Some(text) => Ok(list(text.chars().map(Value::from).collect())),
             None => Ok(list(value.try_iter()?.collect())),
         }
+    });
+    environment.add_filter("int", |value: &Value, values: Rest<Value>, named: Kwargs| -> Result<Value, Error> {
+        let values = with_named(values, named);
+        let args = Arguments::new("int", &values);
+        let base = args.get(1, "base").and_then(Value::as_i64).unwrap_or(10);
+        Ok(whole(value, base).map_or_else(|| args.get(0, "default").cloned().unwrap_or(Value::from(0)), Value::from))
+    });
+    environment.add_filter("float", |value: &Value, values: Rest<Value>, named: Kwargs| -> Result<Value, Error> {
+        let values = with_named(values, named);
+        let args = Arguments::new("float", &values);
+        Ok(number(value).map_or_else(|| args.get(0, "default").cloned().unwrap_or(Value::from(0.0)), Value::from))
     });
     environment.add_filter("wordcount", |text: &str| {
         text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).count()

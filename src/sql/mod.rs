@@ -10,6 +10,7 @@
 mod command;
 mod dialect;
 mod explain;
+mod failed_cast;
 mod function;
 mod lineage;
 mod operator;
@@ -23,6 +24,7 @@ use std::fmt;
 use sqlparser::ast::Statement;
 
 pub use command::{AlterColumn, Column, Command, Drop, DropKind, Merge, command};
+pub use failed_cast::failed_cast;
 pub use function::{register_functions, spelt};
 pub use lineage::{ColumnSources, QueryLineage, TableColumn, lineage};
 pub use plan::{plan, plan_statement, plan_typed};

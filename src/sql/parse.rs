@@ -31,8 +31,9 @@ pub(super) fn statements_with_text(sql: &str) -> Result<Vec<(Statement, String)>
         .map(|tokens| {
             let text = lines.text(sql, &tokens);
             check_chains(&tokens)?;
-            let mut parser =
-                Parser::new(&dialect).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(without_noise(tokens));
+            let tokens = without_noise(tokens);
+            no_table_left_out(&tokens)?;
+            let mut parser = Parser::new(&dialect).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens);
             let statement = parser.parse_statement().map_err(from_parser)?;
             match parser.peek_token_ref().token {
                 Token::EOF => Ok((statement, text)),
@@ -40,6 +41,21 @@ pub(super) fn statements_with_text(sql: &str) -> Result<Vec<(Statement, String)>
             }
         })
         .collect()
+}
+
+/// `from where x`: the parser would take the clause's word for a table's name.
+fn no_table_left_out(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
+    const CLAUSES: [&str; 6] = ["where", "group", "having", "order", "limit", "union"];
+    let solid: Vec<&TokenWithSpan> = tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect();
+    for window in solid.windows(2) {
+        let Some(clause) = CLAUSES.iter().find(|clause| is_word(&window[1].token, clause)) else { continue };
+        if is_word(&window[0].token, "from") {
+            let place = (window[1].span.start.line as u32, window[1].span.start.column as u32);
+            let error = SqlError::at(format!("expected a table after `from`, found `{clause}`"), place);
+            return Err(error.with_help(format!("quote the name if a table is called that: \"{clause}\"")));
+        }
+    }
+    Ok(())
 }
 
 /// An error of the parser, its place taken out of its words.
@@ -66,6 +82,7 @@ fn unexpected(token: &TokenWithSpan) -> SqlError {
 fn lower_first(text: &str) -> String {
     let text =
         text.strip_prefix("sql parser error: ").unwrap_or(text).replace("Expected: ", "expected ").replace("found: ", "found ");
+    let text = text.replace("found EOF", "found the end of the statement");
     let mut chars = text.chars();
     match chars.next() {
         Some(first) => first.to_lowercase().chain(chars).collect(),
