@@ -110,7 +110,13 @@ fn selection(flags: &SelectionFlags, types: &[ResourceType], loaded: &Loaded, se
             .or(project_mode.map(str::to_string))
             .unwrap_or_else(|| "eager".to_string()),
     };
-    Ok(SelectionArgs { select: flags.select.clone(), exclude: flags.exclude.clone(), resource_types, indirect_selection: mode })
+    Ok(SelectionArgs {
+        select: flags.select.clone(),
+        exclude: flags.exclude.clone(),
+        selector: flags.selector.clone(),
+        resource_types,
+        indirect_selection: mode,
+    })
 }
 
 fn resource_types(names: &[String], types: &[ResourceType]) -> Outcome<Vec<ResourceType>> {

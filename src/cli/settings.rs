@@ -136,9 +136,7 @@ impl Environment<'_> {
 /// Flags that would change what is done and are not carried out yet end the command, also where a variable sets them.
 fn refuse(args: &GlobalArgs, env: &Environment<'_>) -> Outcome<()> {
     let typed = &args.refused;
-    let reason = if typed.selector.is_some() {
-        ("--selector", "YAML selectors are not supported yet", "give the selection itself with --select and --exclude")
-    } else if env.flag(typed.defer, typed.no_defer, "DBT_DEFER").unwrap_or(false) {
+    let reason = if env.flag(typed.defer, typed.no_defer, "DBT_DEFER").unwrap_or(false) {
         ("--defer", "deferring to another state is not supported yet", "build the parents too: --select +my_model")
     } else if env.flag(typed.favor_state, typed.no_favor_state, "DBT_FAVOR_STATE").unwrap_or(false) {
         ("--favor-state", "deferring to another state is not supported yet", "leave the flag out")

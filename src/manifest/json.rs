@@ -120,6 +120,9 @@ impl Serialize for Column {
         map.serialize_entry("dimension", &NULL)?;
         map.serialize_entry("entity", &NULL)?;
         map.serialize_entry("doc_blocks", &self.doc_blocks)?;
+        for (key, value) in &self.extra {
+            map.serialize_entry(key, value)?;
+        }
         map.end()
     }
 }

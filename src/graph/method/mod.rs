@@ -20,6 +20,7 @@ mod package;
 mod path;
 mod resource_type;
 mod saved_query;
+mod selector;
 mod semantic_model;
 mod source;
 mod tag;
@@ -76,10 +77,11 @@ pub(super) const METHODS: &[Method] = &[
     semantic_model::METHOD,
     saved_query::METHOD,
     unit_test::METHOD,
+    selector::METHOD,
 ];
 
-/// dbt's methods that need what headwater does not read yet: earlier artifacts, `selectors.yml`.
-const NOT_YET: [&str; 4] = ["state", "result", "source_status", "selector"];
+/// dbt's methods that need what headwater does not read yet: earlier artifacts.
+const NOT_YET: [&str; 3] = ["state", "result", "source_status"];
 
 /// The method of that name, or an error with the nearest one.
 pub(super) fn find(name: &str) -> Outcome<&'static Method> {
