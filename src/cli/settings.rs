@@ -155,6 +155,9 @@ fn warning_rules(args: &GlobalArgs, env: &Environment<'_>) -> Outcome<WarningRul
     let options = args.warn_error_options.clone().or_else(|| env.text("DBT_WARN_ERROR_OPTIONS"));
     let mut rules = WarningRules::from_options(&mapping("--warn-error-options", options.as_deref())?)?;
     rules.all_errors |= typed;
+    let accepted = &args.accepted;
+    let show_all = env.flag(accepted.show_all_deprecations, accepted.no_show_all_deprecations, "DBT_SHOW_ALL_DEPRECATIONS");
+    rules.all_deprecations = show_all.unwrap_or(false);
     Ok(rules)
 }
 
