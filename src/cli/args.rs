@@ -158,8 +158,6 @@ pub struct StateArgs {
 /// something else.
 #[derive(Args, Debug, Clone, Default)]
 pub struct RefusedArgs {
-    #[arg(long, global = true, hide = true, value_name = "NAME")]
-    pub selector: Option<String>,
     #[arg(long, global = true, hide = true, value_name = "WINDOW")]
     pub sample: Option<String>,
     #[arg(long, global = true, hide = true, value_name = "TIME")]
@@ -271,6 +269,9 @@ pub struct SelectionFlags {
     /// Nodes to leave out
     #[arg(long, num_args = 1.., value_name = "SELECTOR")]
     pub exclude: Vec<String>,
+    /// A selection of selectors.yml, in place of --select and --exclude
+    #[arg(long, value_name = "NAME")]
+    pub selector: Option<String>,
     /// Which tests come with the nodes selected [default: eager] [env: DBT_INDIRECT_SELECTION]
     #[arg(long, value_enum, value_name = "MODE")]
     pub indirect_selection: Option<IndirectSelection>,

@@ -131,12 +131,13 @@ fn selection(flags: &SelectionFlags, types: &[ResourceType], loaded: &Loaded, se
     let (select, exclude) = (flags.select.clone(), flags.exclude.clone());
     let state = match &session.settings.state.folder {
         // Reading a large manifest takes its time: only where something asks for it.
-        Some(folder) if select.iter().chain(&exclude).any(|text| asks_for_state(text)) => {
+        Some(folder) if flags.selector.is_some() || select.iter().chain(&exclude).any(|text| asks_for_state(text)) => {
             Some(Arc::new(pipeline::read_state(&loaded.project, folder)?))
         }
         _ => None,
     };
-    Ok(SelectionArgs { select, exclude, resource_types, indirect_selection: mode, state })
+    let selector = flags.selector.clone();
+    Ok(SelectionArgs { select, exclude, selector, resource_types, indirect_selection: mode, state })
 }
 
 /// Whether a selection uses a method that compares with an earlier run, or may do so by way of a named selector.

@@ -153,9 +153,7 @@ impl Environment<'_> {
 /// Flags that would change what is done and are not carried out yet end the command, also where a variable sets them.
 fn refuse(args: &GlobalArgs, env: &Environment<'_>) -> Outcome<()> {
     let typed = &args.refused;
-    let reason = if typed.selector.is_some() {
-        ("--selector", "YAML selectors are not supported yet", "give the selection itself with --select and --exclude")
-    } else if typed.sample.is_some() || env.text("DBT_SAMPLE").is_some() {
+    let reason = if typed.sample.is_some() || env.text("DBT_SAMPLE").is_some() {
         ("--sample", "sample mode is not supported yet", "leave the flag out, or use --empty to check that the SQL runs")
     } else if typed.event_time_start.is_some() || typed.event_time_end.is_some() {
         ("--event-time-start", "microbatch models are not supported yet", "leave the flags --event-time-start and -end out")
@@ -170,6 +168,9 @@ fn warning_rules(args: &GlobalArgs, env: &Environment<'_>) -> Outcome<WarningRul
     let options = args.warn_error_options.clone().or_else(|| env.text("DBT_WARN_ERROR_OPTIONS"));
     let mut rules = WarningRules::from_options(&mapping("--warn-error-options", options.as_deref())?)?;
     rules.all_errors |= typed;
+    let accepted = &args.accepted;
+    let show_all = env.flag(accepted.show_all_deprecations, accepted.no_show_all_deprecations, "DBT_SHOW_ALL_DEPRECATIONS");
+    rules.all_deprecations = show_all.unwrap_or(false);
     Ok(rules)
 }
 

@@ -13,6 +13,7 @@ use crate::name::{ResourceType, UniqueId};
 
 mod change;
 mod dag;
+mod definition;
 mod gate;
 mod member;
 mod method;
@@ -31,6 +32,9 @@ pub struct SelectionArgs {
     /// `--select` arguments; a space is union, a comma intersection. Empty selects everything.
     pub select: Vec<String>,
     pub exclude: Vec<String>,
+    /// A selection of `selectors.yml` by name; it stands for `select` and `exclude`. Where none of the three is given, the
+    /// project's default selector holds.
+    pub selector: Option<String>,
     /// Resource types the command works on at all; empty for every type.
     pub resource_types: Vec<ResourceType>,
     /// `eager` (default), `cautious`, `buildable`, `empty`.

@@ -159,7 +159,11 @@ fn column_entries<M: SerializeMap>(column: &Column, map: &mut M) -> Result<(), M
     map.serialize_entry("granularity", &column.granularity)?;
     map.serialize_entry("dimension", &NULL)?;
     map.serialize_entry("entity", &NULL)?;
-    map.serialize_entry("doc_blocks", &column.doc_blocks)
+    map.serialize_entry("doc_blocks", &column.doc_blocks)?;
+    for (key, value) in &column.extra {
+        map.serialize_entry(key, value)?;
+    }
+    Ok(())
 }
 
 impl Serialize for Source {

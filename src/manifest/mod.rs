@@ -57,6 +57,9 @@ pub struct Column {
     pub tags: Vec<String>,
     pub granularity: Option<String>,
     pub doc_blocks: Vec<String>,
+    /// Further keys of the property file, which adapters and packages may read (`policy_tags`).
+    #[serde(default)]
+    pub extra: JsonMap,
 }
 
 /// `docs: {show, node_color}`.
@@ -339,6 +342,8 @@ pub struct Manifest {
     pub metrics: IndexMap<UniqueId, OtherResource>,
     pub semantic_models: IndexMap<UniqueId, OtherResource>,
     pub saved_queries: IndexMap<UniqueId, OtherResource>,
+    /// The selections of `selectors.yml` by name, each with its definition in normal form.
+    pub selectors: JsonMap,
     /// Nodes and sources switched off by `enabled: false`.
     pub disabled_nodes: IndexMap<UniqueId, Vec<Node>>,
     pub disabled_sources: IndexMap<UniqueId, Vec<Source>>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::jinja_text::BaseContext;
 use super::yaml::{self, Yaml};
-use super::{Package, Project, dbt_project, package, profile};
+use super::{Package, Project, dbt_project, package, profile, selectors};
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::JsonMap;
 use crate::source::Location;
@@ -48,6 +48,7 @@ pub fn load(world: &dyn World, options: &LoadOptions) -> Outcome<(Project, Vec<D
     own.vars.extend(file_vars.unwrap_or_default());
 
     let settings = dbt_project::settings(&text, &own)?;
+    let selectors = selectors::read(world, &root, &context)?;
     let packages_install_path = join(&root, Path::new(&settings.packages_install_path));
     let loader = package::Loader { world, options, root: &own.root, target: &target };
     let installed = package::load(&loader, &own, &packages_install_path, &mut warnings)?;
@@ -61,6 +62,7 @@ pub fn load(world: &dyn World, options: &LoadOptions) -> Outcome<(Project, Vec<D
         clean_targets: settings.clean_targets,
         query_comment: settings.query_comment,
         flags: settings.flags,
+        selectors,
         target,
         root,
     };

@@ -20,6 +20,7 @@ mod package;
 mod profile;
 mod properties;
 mod scalar;
+mod selectors;
 mod yaml_1_1;
 
 pub use files::{FileKind, ProjectFile, discover, read_text};
@@ -92,4 +93,6 @@ pub struct Project {
     pub query_comment: Json,
     /// `flags:` of `dbt_project.yml`.
     pub flags: JsonMap,
+    /// The selections of `selectors.yml` by name.
+    pub selectors: JsonMap,
 }

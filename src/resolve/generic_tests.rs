@@ -170,8 +170,32 @@ impl Resolver<'_> {
                     .suggest(name, self.macros.test_names());
                 self.diagnostics.push(missing);
             }
+            self.diagnostics.extend(self.deprecated_arguments(target, given.test, &node.location));
             self.add_node(node, calls);
         }
+    }
+
+    /// dbt 1.12 wants a test's own arguments below `arguments`, unless the project's flag says that this is no keyword.
+    fn deprecated_arguments(&self, target: &Target, test: &Json, location: &Location) -> Option<Diagnostic> {
+        let (name, args) = name_and_arguments(test, location).ok()?;
+        if !self.nests_arguments() {
+            let message = format!("`arguments` of the test `{name}` on `{}` is an argument like any other here", target.name);
+            let warning = Diagnostic::warning("test-arguments-nested", message).at(location.clone());
+            let help = "set the flag `require_generic_test_arguments_property` to nest arguments below it";
+            return args.contains_key("arguments").then(|| warning.help(help));
+        }
+        let is_own = |key: &str| !["config", "column_name", "description", "name"].contains(&key) && !CONFIG_KEYS.contains(&key);
+        if args.contains_key("arguments") || !args.keys().any(|key| is_own(key)) {
+            return None;
+        }
+        let message = format!("arguments of the test `{name}` on `{}` stand outside `arguments`", target.name);
+        let warning = Diagnostic::warning("test-arguments-not-nested", message).at(location.clone());
+        Some(warning.help("dbt deprecates this: nest them below `arguments:`"))
+    }
+
+    /// The flag `require_generic_test_arguments_property`, which is on unless the project says otherwise.
+    fn nests_arguments(&self) -> bool {
+        self.project.flags.get("require_generic_test_arguments_property").and_then(Json::as_bool).unwrap_or(true)
     }
 
     fn test_node(&self, target: &Target, given: Given<'_>, location: &Location) -> Outcome<(Node, Calls)> {
@@ -344,7 +368,9 @@ impl Resolver<'_> {
         if let Some(column) = column {
             args.insert("column_name".to_string(), Json::from(column));
         }
-        if let Some(Json::Object(arguments)) = args.shift_remove("arguments") {
+        if self.nests_arguments()
+            && let Some(Json::Object(arguments)) = args.shift_remove("arguments")
+        {
             args.extend(arguments);
         }
         if args.contains_key("model") {

@@ -12,7 +12,7 @@ use crate::project::Section;
 use super::columns::{self, object, objects, text};
 use super::lookup::{RefLookup, plural};
 use super::node::{Calls, ConfigPatch, deep_merge};
-use super::{Resolver, contract, versions};
+use super::{Resolver, contract, deprecation, versions};
 
 /// What one entry of a property file says of one node.
 pub(super) struct Patch<'a> {
@@ -39,8 +39,15 @@ impl<'a> Patch<'a> {
             columns: objects(properties.get("columns")).into_iter().cloned().collect(),
             description: text(properties.get("description")).unwrap_or_default(),
             constraints: list("constraints"),
-            deprecation_date: text(properties.get("deprecation_date")),
-            time_spine: properties.get("time_spine").filter(|value| !value.is_null()).cloned(),
+            deprecation_date: deprecation::date(properties, &entry.location)?,
+            time_spine: properties.get("time_spine").and_then(Json::as_object).map(|given| {
+                serde_json::json!({
+                    "standard_granularity_column": given.get("standard_granularity_column"),
+                    "custom_granularities": objects(given.get("custom_granularities")).into_iter().map(|custom| {
+                        serde_json::json!({"name": custom.get("name"), "column_name": custom.get("column_name")})
+                    }).collect::<Vec<_>>(),
+                })
+            }),
             version: None,
         })
     }

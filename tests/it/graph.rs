@@ -52,6 +52,7 @@ fn columns(entry: &Json) -> IndexMap<String, Column> {
         tags: get(column, "tags"),
         granularity: get(column, "granularity"),
         doc_blocks: get(column, "doc_blocks"),
+        extra: JsonMap::new(),
     };
     columns.iter().map(|(name, value)| (name.clone(), column(value))).collect()
 }
@@ -157,6 +158,8 @@ fn read_source(entry: &Json) -> Source {
         config: get(entry, "config"),
         unrendered_config: get(entry, "unrendered_config"),
         patch_path: get(entry, "patch_path"),
+        unrendered_database: None,
+        unrendered_schema: None,
         created_at: get(entry, "created_at"),
         location: location(entry),
     }

@@ -24,6 +24,7 @@ mod path;
 mod resource_type;
 mod result;
 mod saved_query;
+mod selector;
 mod semantic_model;
 mod source;
 mod source_status;
@@ -110,19 +111,14 @@ pub(super) const METHODS: &[Method] = &[
     semantic_model::METHOD,
     saved_query::METHOD,
     unit_test::METHOD,
+    selector::METHOD,
 ];
 
-/// dbt's methods that need what headwater does not read yet: `selectors.yml`.
-const NOT_YET: [&str; 1] = ["selector"];
 
 /// The method of that name, or an error with the nearest one.
 pub(super) fn find(name: &str) -> Outcome<&'static Method> {
     if let Some(method) = METHODS.iter().find(|method| method.name == name) {
         return Ok(method);
-    }
-    if NOT_YET.contains(&name) {
-        let message = format!("the selection method `{name}:` is not supported yet");
-        return Diagnostic::error("selection-method-unsupported", message).fail();
     }
     let names = METHODS.iter().map(|method| method.name);
     Diagnostic::error("selection-method-unknown", format!("'{name}' is not a valid method name"))

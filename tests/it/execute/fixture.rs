@@ -303,6 +303,7 @@ pub fn project(root: PathBuf) -> Project {
         packages_install_path: root.join("dbt_packages"),
         clean_targets: Vec::new(),
         query_comment: Json::Null,
+        selectors: JsonMap::new(),
         flags: JsonMap::new(),
     }
 }
