@@ -67,6 +67,7 @@ fn read_node(entry: &Json) -> Node {
         code: code.as_str().unwrap_or_default().to_string(),
         path: get(entry, "compiled_path"),
         extra_ctes: get::<Vec<ExtraCte>>(entry, "extra_ctes"),
+        lineage: None,
     });
     Node {
         unique_id: get(entry, "unique_id"),
@@ -99,6 +100,7 @@ fn read_node(entry: &Json) -> Node {
         depends_on: depends_on(entry),
         created_at: get(entry, "created_at"),
         compiled,
+        lineage: None,
         test: entry.get("test_metadata").map(|metadata| {
             Box::new(TestDetail {
                 name: get(metadata, "name"),
@@ -299,6 +301,7 @@ fn node(id: &str, parents: &[&str]) -> Node {
         depends_on: DependsOn { macros: Vec::new(), nodes: parents.iter().map(|id| UniqueId::from(*id)).collect() },
         created_at: 0.0,
         compiled: None,
+        lineage: None,
         test: None,
         model: None,
         hook: None,

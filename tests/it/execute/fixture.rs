@@ -200,6 +200,7 @@ fn node(resource_type: ResourceType, name: &str, raw_code: &str, depends_on: &[&
         depends_on: DependsOn { macros: Vec::new(), nodes: depends_on.iter().map(|id| UniqueId::from(*id)).collect() },
         created_at: 0.0,
         compiled: None,
+        lineage: None,
         test: None,
         model: (resource_type == ResourceType::Model).then(Box::<ModelDetail>::default),
         hook: None,
