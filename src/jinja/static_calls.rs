@@ -141,13 +141,12 @@ pub(super) fn macro_dependencies(table: &MacroTable, macro_id: &UniqueId) -> Vec
         match &call.expr {
             Expr::Var(name) if !super::context::names().any(|known| known == name.id) => found.extend(named(package, name.id)),
             Expr::GetAttr(node) => match &node.expr {
-                Expr::Var(owner) if owner.id == "adapter" => {
-                    if node.name == "dispatch" {
-                        let (name, index) = dispatched(table, package, call);
-                        found.extend(name.and_then(|name| named(package, &name)));
-                        found.extend(index);
-                    }
+                Expr::Var(owner) if owner.id == "adapter" && node.name == "dispatch" => {
+                    let (name, index) = dispatched(table, package, call);
+                    found.extend(name.and_then(|name| named(package, &name)));
+                    found.extend(index);
                 }
+                Expr::Var(owner) if owner.id == "adapter" => {}
                 Expr::Var(owner) => found.extend(table.named(owner.id, node.name)),
                 _ => {}
             },
