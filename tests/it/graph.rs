@@ -131,8 +131,6 @@ fn read_node(entry: &Json) -> Node {
 
 fn read_source(entry: &Json) -> Source {
     Source {
-        unrendered_database: None,
-        unrendered_schema: None,
         unique_id: get(entry, "unique_id"),
         package_name: get(entry, "package_name"),
         path: get(entry, "path"),

@@ -114,7 +114,6 @@ pub(super) const METHODS: &[Method] = &[
     selector::METHOD,
 ];
 
-
 /// The method of that name, or an error with the nearest one.
 pub(super) fn find(name: &str) -> Outcome<&'static Method> {
     if let Some(method) = METHODS.iter().find(|method| method.name == name) {

@@ -15,7 +15,6 @@ fn decide(node: &Node, state: &RelationState, full_refresh: bool) -> Outcome<Wor
         unique_id: node.unique_id.clone(),
         sql: "select id, v from src".to_string(),
         extra_ctes: Vec::new(),
-        source_map: headwater::compile::SourceMap::default(),
         relation: node.relation(),
         source_map: SourceMap::default(),
     };

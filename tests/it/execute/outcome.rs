@@ -156,8 +156,6 @@ fn operations_call_a_macro() {
 
 fn source(name: &str, freshness: Json) -> Source {
     Source {
-        unrendered_database: None,
-        unrendered_schema: None,
         unique_id: UniqueId::new(format!("source.shop.raw.{name}")),
         package_name: "shop".to_string(),
         path: "models/_s.yml".to_string(),
