@@ -311,6 +311,8 @@ pub enum Command {
     Test(RunFlags),
     /// Seeds, models and tests in the order of the graph; what stands below a failure is skipped
     Build(RunFlags),
+    /// Build what an edit touches and all below it, with its tests, until ctrl-C
+    Watch(RunFlags),
     /// Load the CSV files of the project
     Seed(RunFlags),
     /// Print rows of a model or of a query

@@ -26,7 +26,16 @@ pub struct Session {
     pub world: Arc<dyn World>,
 }
 
+/// A project of which nothing is parsed yet.
+pub struct Prepared {
+    pub project: Arc<Project>,
+    pub events: Arc<Outputs>,
+    pub settings: RunSettings,
+    pub invocation: Invocation,
+}
+
 /// A loaded project and where its events go.
+#[derive(Clone)]
 pub struct Opened {
     pub loaded: Loaded,
     pub events: Arc<Outputs>,
@@ -80,6 +89,11 @@ impl Session {
 
     /// Loads the project; every diagnostic is printed. `Err` is the exit to end with.
     pub fn open(&self, which: &str, flags: &RunFlags) -> Result<Opened, Exit> {
+        self.load(self.prepare(which, flags)?)
+    }
+
+    /// Reads the project's settings and target; every diagnostic is printed.
+    pub fn prepare(&self, which: &str, flags: &RunFlags) -> Result<Prepared, Exit> {
         let (project, events) = match pipeline::load_project(self.world.as_ref(), &self.settings.load) {
             Ok((project, warnings)) => {
                 let events = self.events(&project.root, &project.target.target_name, which);
@@ -91,7 +105,13 @@ impl Session {
         };
         let project = Arc::new(project);
         let settings = self.run_settings(which, flags, &project);
-        let invocation = self.invocation(which, &settings);
+        let invocation = self.invocation(which, &settings, &project);
+        Ok(Prepared { project, events, settings, invocation })
+    }
+
+    /// Parses what was prepared; every diagnostic is printed.
+    pub fn load(&self, prepared: Prepared) -> Result<Opened, Exit> {
+        let Prepared { project, events, settings, invocation } = prepared;
         match pipeline::load(self.world.as_ref(), project.clone(), &invocation) {
             Ok((loaded, diagnostics)) => {
                 report(events.as_ref(), diagnostics)?;
@@ -113,12 +133,14 @@ impl Session {
         Exit::Trouble
     }
 
-    fn invocation(&self, which: &str, settings: &RunSettings) -> Invocation {
+    fn invocation(&self, which: &str, settings: &RunSettings, project: &Project) -> Invocation {
+        let by_project = || project.flags.get("partial_parse").and_then(serde_json::Value::as_bool);
         Invocation {
             id: self.settings.invocation_id.clone(),
             started_at: self.settings.started_at,
             flags: settings.flags(),
             args: self.settings.artifact_args(which),
+            partial_parse: self.settings.partial_parse.or_else(by_project).unwrap_or(true),
         }
     }
 
@@ -145,7 +167,7 @@ impl Session {
 }
 
 /// Prints diagnostics; an error among them (or a warning that counts as one) ends the command.
-fn report(events: &Outputs, diagnostics: Vec<Diagnostic>) -> Result<(), Exit> {
+pub fn report(events: &Outputs, diagnostics: Vec<Diagnostic>) -> Result<(), Exit> {
     for diagnostic in diagnostics {
         events.emit(Event::Diagnostic(diagnostic));
     }

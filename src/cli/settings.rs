@@ -32,6 +32,8 @@ pub struct Settings {
     pub fail_fast: bool,
     pub warnings: WarningRules,
     pub write_json: bool,
+    /// Whether to use what an earlier command parsed; none if nothing was said.
+    pub partial_parse: Option<bool>,
     pub invocation_id: String,
     pub started_at: DateTime<Utc>,
 }
@@ -85,6 +87,7 @@ impl Settings {
             fail_fast: env.flag(args.fail_fast, args.no_fail_fast, "DBT_FAIL_FAST").unwrap_or(false),
             warnings: warning_rules(args, &env)?,
             write_json: env.flag(args.write_json, args.no_write_json, "DBT_WRITE_JSON").unwrap_or(true),
+            partial_parse: env.flag(args.accepted.partial_parse, args.accepted.no_partial_parse, "DBT_PARTIAL_PARSE"),
             invocation_id: world.new_id(),
             started_at: world.now(),
         })

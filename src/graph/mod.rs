@@ -10,6 +10,7 @@ use crate::manifest::Manifest;
 use crate::name::{ResourceType, UniqueId};
 
 mod dag;
+mod edited;
 mod gate;
 mod member;
 mod method;
@@ -18,6 +19,7 @@ mod pattern;
 mod selector;
 
 pub use dag::{Dag, Direction};
+pub use edited::edited;
 pub use member::Member;
 
 /// What the command line selects by.

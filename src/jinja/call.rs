@@ -143,7 +143,7 @@ fn persists(root: &Arc<Root>, what: &str) -> bool {
 
 pub(super) fn var(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
     let name = args.text(0, "name")?;
-    if let Some(value) = root.scope.variable(&name) {
+    if let Some(value) = variable(root, &name) {
         return Ok(from_json(&value));
     }
     // While parsing a missing variable is none, as in dbt: the node may never be run.
@@ -158,9 +158,17 @@ pub(super) fn var(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome
     })
 }
 
+/// A variable's value; that it was asked for is noted.
+fn variable(root: &Arc<Root>, name: &str) -> Option<serde_json::Value> {
+    root.engine.note(root.scope.as_ref(), |reads| {
+        reads.vars.insert(name.to_string());
+    });
+    root.scope.variable(name)
+}
+
 pub(super) fn var_method(name: &str) -> Option<Native> {
     match name {
-        "has_var" => Some(|root, _, args| Ok(Value::from(root.scope.variable(&args.text(0, "name")?).is_some()))),
+        "has_var" => Some(|root, _, args| Ok(Value::from(variable(root, &args.text(0, "name")?).is_some()))),
         _ => None,
     }
 }
@@ -174,7 +182,11 @@ fn env_var(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
         ));
     }
     let default = args.get(1, "default").filter(|value| !value.is_none() && !value.is_undefined());
-    match ((root.engine.settings.env)(&name), default) {
+    let value = (root.engine.settings.env)(&name);
+    root.engine.note(root.scope.as_ref(), |reads| {
+        reads.env.insert(name.clone(), value.clone());
+    });
+    match (value, default) {
         (Some(value), _) => Ok(Value::from(value)),
         (None, Some(default)) => Ok(default.clone()),
         (None, None) => Err(carry(

@@ -1,7 +1,7 @@
 //! The engine behind [`Jinja`]: two minijinja environments over one macro table.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
@@ -10,6 +10,7 @@ use super::collection::from_json;
 use super::context::Root;
 use super::error::{RENDERED, Source};
 use super::invoke::{MacroReference, RECURSION_LIMIT};
+use super::reads::Reads;
 use super::registry::{MacroSource, MacroTable};
 use super::rewrite::{self, Rewritten};
 use super::static_calls::{self, StaticCalls};
@@ -84,6 +85,17 @@ pub(super) struct Engine {
     pub flags: Value,
     pub invocation_args: Value,
     pub metadata_env: Value,
+    /// What was read while parsing.
+    reads: Mutex<Reads>,
+}
+
+impl Engine {
+    /// Notes what a template reads, if it is only being parsed.
+    pub fn note(&self, scope: &dyn NodeScope, note: impl FnOnce(&mut Reads)) {
+        if !scope.executes() {
+            note(&mut self.reads.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
 }
 
 /// A macro to call, and what with.
@@ -118,10 +130,16 @@ impl Jinja {
             metadata_env: object(&settings.metadata_env),
             settings,
             macros,
+            reads: Mutex::default(),
         });
         let strict = environment(&engine, UndefinedBehavior::Lenient);
         let lenient = environment(&engine, UndefinedBehavior::Chainable);
         Ok(Self { engine, strict, lenient })
+    }
+
+    /// What templates read while they were parsed.
+    pub fn reads(&self) -> Reads {
+        self.engine.reads.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The text a template gives. A text without Jinja comes back as it is, less one newline at its end, as Jinja has it.

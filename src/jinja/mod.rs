@@ -27,6 +27,7 @@ mod language;
 mod moment;
 mod output;
 mod pattern;
+mod reads;
 mod registry;
 mod relation;
 mod rewrite;
@@ -36,6 +37,7 @@ mod table;
 mod text;
 
 pub use engine::{Jinja, JinjaSettings, MacroCall, ReadEnv, TemplateText};
+pub use reads::Reads;
 pub use registry::{MacroSource, builtin_macros};
 pub use static_calls::StaticCalls;
 

@@ -11,6 +11,7 @@ use crate::name::{Relation, ResourceType, UniqueId};
 use crate::source::Location;
 
 mod json;
+mod stored;
 
 /// A JSON object in insertion order: configs, meta, kwargs.
 pub type JsonMap = serde_json::Map<String, Json>;
@@ -68,7 +69,7 @@ impl Default for DocsConfig {
 }
 
 /// What only generic tests have.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TestDetail {
     /// The generic test's name without package (`unique`); empty for a singular test.
     pub name: String,
@@ -82,7 +83,7 @@ pub struct TestDetail {
 }
 
 /// What only models have.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelDetail {
     /// `private`, `protected` or `public`.
     pub access: String,
@@ -95,7 +96,7 @@ pub struct ModelDetail {
 }
 
 /// An `on-run-start`/`on-run-end` entry's place in its list.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HookDetail {
     pub index: usize,
 }
@@ -108,7 +109,7 @@ pub struct ExtraCte {
 }
 
 /// What compiling a node gave, kept with it in the manifest as dbt does.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Compiled {
     pub code: String,
     pub path: Option<String>,
@@ -116,7 +117,8 @@ pub struct Compiled {
 }
 
 /// A model, analysis, test, snapshot, seed or operation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Node {
     pub unique_id: UniqueId,
     pub resource_type: ResourceType,
@@ -189,7 +191,8 @@ impl Node {
 }
 
 /// A table declared under `sources:`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Source {
     pub unique_id: UniqueId,
     pub package_name: String,
@@ -230,7 +233,8 @@ impl Source {
 }
 
 /// A downstream use of the project: dashboard, notebook, analysis, ml, application.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Exposure {
     pub unique_id: UniqueId,
     pub name: String,
@@ -259,7 +263,8 @@ pub struct Exposure {
 }
 
 /// A macro, the project's or built in.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Macro {
     pub unique_id: UniqueId,
     pub name: String,
@@ -293,7 +298,7 @@ pub struct Doc {
 
 /// A resource whose v12 form is carried as JSON, with what the graph needs of it: unit tests, groups, metrics, semantic
 /// models, saved queries.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OtherResource {
     pub unique_id: UniqueId,
     pub resource_type: ResourceType,
@@ -309,16 +314,21 @@ pub struct OtherResource {
     pub location: Location,
 }
 
-/// The resolved project.
-#[derive(Clone, Debug, Default)]
+/// The resolved project. Written with serde, it holds every field as it is: the form in which it is kept between commands, not
+/// that of `manifest.json`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Manifest {
     pub project_name: String,
     /// md5 of the project name, as dbt's metadata has it.
     pub project_id: String,
     pub adapter_type: String,
+    #[serde(with = "stored::map")]
     pub nodes: IndexMap<UniqueId, Node>,
+    #[serde(with = "stored::map")]
     pub sources: IndexMap<UniqueId, Source>,
+    #[serde(with = "stored::map")]
     pub exposures: IndexMap<UniqueId, Exposure>,
+    #[serde(with = "stored::map")]
     pub macros: IndexMap<UniqueId, Macro>,
     pub docs: IndexMap<UniqueId, Doc>,
     pub unit_tests: IndexMap<UniqueId, OtherResource>,
@@ -327,7 +337,10 @@ pub struct Manifest {
     pub semantic_models: IndexMap<UniqueId, OtherResource>,
     pub saved_queries: IndexMap<UniqueId, OtherResource>,
     /// Nodes and sources switched off by `enabled: false`.
+    #[serde(with = "stored::lists")]
     pub disabled_nodes: IndexMap<UniqueId, Vec<Node>>,
+    #[serde(with = "stored::lists")]
     pub disabled_sources: IndexMap<UniqueId, Vec<Source>>,
+    #[serde(with = "stored::lists")]
     pub disabled_exposures: IndexMap<UniqueId, Vec<Exposure>>,
 }

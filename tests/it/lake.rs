@@ -718,7 +718,9 @@ fn what_killed_processes_left_is_removed() {
 #[tokio::test]
 async fn a_join_holds_its_small_side() {
     let place = Place::new().await;
-    place.run("create table sales as select n as id, n % 365 as day, n % 5000 as buyer from generate_series(1, 200000) as n").await;
+    place
+        .run("create table sales as select n as id, n % 365 as day, n % 5000 as buyer from generate_series(1, 200000) as n")
+        .await;
     place.run("create table days as select n as day, 'day ' || n as name from generate_series(0, 364) as n").await;
     place.run("create table buyers as select n as buyer, 'buyer ' || n as name from generate_series(0, 4999) as n").await;
     let query = "select s.id, d.name as day_name, b.name as buyer_name \

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod architecture;
+mod cache;
 mod docs;
 mod execute;
 mod generate;
@@ -14,3 +15,4 @@ mod project_yaml;
 mod resolve;
 mod serve;
 mod sql;
+mod watch;

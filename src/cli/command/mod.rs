@@ -15,6 +15,7 @@ mod run;
 mod run_operation;
 mod show;
 mod source;
+mod watch;
 
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ pub fn dispatch(command: Command, session: &Session) -> Exit {
         Command::Run(flags) => run::run(Verb::Run, &flags, session),
         Command::Test(flags) => run::run(Verb::Test, &flags, session),
         Command::Build(flags) => run::run(Verb::Build, &flags, session),
+        Command::Watch(flags) => watch::run(&flags, session),
         Command::Seed(flags) => run::run(Verb::Seed, &flags, session),
         Command::Show(args) => show::run(&args, session),
         Command::RunOperation(args) => run_operation::run(&args, session),
