@@ -12,4 +12,6 @@ pub struct Invocation {
     pub flags: serde_json::Map<String, serde_json::Value>,
     /// What artifacts keep as `args` and templates see as `invocation_args_dict`.
     pub args: serde_json::Map<String, serde_json::Value>,
+    /// Use what an earlier command parsed, where nothing it came from has changed, and leave the same for the next.
+    pub partial_parse: bool,
 }

@@ -35,6 +35,8 @@ pub mod parse;
 
 pub mod resolve;
 
+pub mod cache;
+
 pub mod graph;
 
 pub mod plan;

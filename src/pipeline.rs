@@ -2,6 +2,7 @@
 //!
 //! Each stage takes values and gives values; what a command adds is which stages it needs and how the outcome is shown.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapter::{self, Adapter, CatalogEntry};
 use crate::artifact::{self, ArtifactMetadata, Journal, Unfinished};
+use crate::cache;
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::docs::{self, SiteInput};
 use crate::event::{Event, EventSink};
@@ -23,8 +25,7 @@ use crate::manifest::{Manifest, NodeLineage};
 use crate::name::{Relation, UniqueId};
 use crate::plan::{self, Plan, Verb};
 use crate::project::{self, LoadOptions, Project};
-use crate::resolve;
-use crate::world::World;
+use crate::world::{Stamp, World};
 
 /// A project after everything that needs no database.
 #[derive(Clone)]
@@ -33,6 +34,8 @@ pub struct Loaded {
     pub manifest: Arc<Manifest>,
     pub jinja: Arc<Jinja>,
     pub dag: Arc<Dag>,
+    /// The manifest that was kept for the next command, if this is the same.
+    pub kept: Option<String>,
 }
 
 /// `dbt_project.yml`, `profiles.yml` and the installed packages.
@@ -43,10 +46,17 @@ pub fn load_project(world: &dyn World, options: &LoadOptions) -> Outcome<(Projec
 /// Reads every file and resolves it into the manifest and its graph. Errors in the project's text come back among the
 /// diagnostics; `Err` is what stopped everything.
 pub fn load(world: &dyn World, project: Arc<Project>, invocation: &Invocation) -> Outcome<(Loaded, Vec<Diagnostic>)> {
-    let (manifest, jinja, diagnostics) = resolve::load_manifest(world, &project, invocation)?;
+    let cache::Parsed { manifest, jinja, diagnostics, kept } = cache::load(world, &project, invocation)?;
     let dag = Dag::build(&manifest)?;
-    let loaded = Loaded { project, manifest: Arc::new(manifest), jinja: Arc::new(jinja), dag: Arc::new(dag) };
+    let loaded = Loaded { project, manifest: Arc::new(manifest), jinja: Arc::new(jinja), dag: Arc::new(dag), kept };
     Ok((loaded, diagnostics))
+}
+
+/// Every file of the project with its stamp, `dbt_project.yml` of each package among them: to see whether something was edited.
+pub fn sight(world: &dyn World, project: &Project) -> Outcome<BTreeMap<PathBuf, Option<Stamp>>> {
+    let own = project.packages.iter().map(|package| package.root.join("dbt_project.yml"));
+    let paths = project.files(world)?.into_iter().map(|file| file.absolute).chain(own);
+    Ok(paths.map(|path| (path.clone(), world.stamp(&path).ok())).collect())
 }
 
 /// The nodes a command works on; warnings (a criterion that matches nothing) become events.
@@ -219,6 +229,24 @@ pub fn write_manifest(loaded: &Loaded, invocation: &Invocation) -> Outcome<()> {
     written(&path, artifact::write_manifest(&path, &loaded.manifest, &loaded.dag, &metadata(invocation)))
 }
 
+/// [`write_manifest`] of a project just loaded; where nothing changes until the next time, that only renews its metadata.
+pub fn write_parsed(world: &dyn World, loaded: &Loaded, invocation: &Invocation) -> Outcome<()> {
+    write_manifest(loaded, invocation)?;
+    if let Some(id) = &loaded.kept {
+        cache::mark(world, &loaded.project, id);
+    }
+    Ok(())
+}
+
+/// Renews `manifest.json` without loading the project, if nothing of it has changed since that was written. Gives the warnings
+/// that parsing would give; none if there is something to parse.
+pub fn renew_manifest(world: &dyn World, project: &Project, invocation: &Invocation) -> Option<Vec<Diagnostic>> {
+    let unchanged = cache::unchanged(world, project, invocation)?;
+    artifact::renew_manifest(&project.target_path.join("manifest.json"), &metadata(invocation)).ok()?;
+    cache::mark(world, project, &unchanged.id);
+    Some(unchanged.diagnostics)
+}
+
 /// Writes what a run leaves behind: `manifest.json` with the compiled code, and `run_results.json`.
 pub fn write_run(loaded: &mut Loaded, outcome: &RunOutcome, invocation: &Invocation) -> Outcome<()> {
     keep_compiled(loaded, outcome);
@@ -234,6 +262,7 @@ pub fn write_run(loaded: &mut Loaded, outcome: &RunOutcome, invocation: &Invocat
 
 /// Puts what compiling gave into the manifest.
 fn keep_compiled(loaded: &mut Loaded, outcome: &RunOutcome) {
+    loaded.kept = None;
     let manifest = Arc::make_mut(&mut loaded.manifest);
     for (id, compiled) in &outcome.compiled {
         if let Some(node) = manifest.nodes.get_mut(id) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 ///
 /// `path` is relative to the project root, with `/` between its parts, so that the same project gives the same text on
 /// every machine. Line 0 means "the file as a whole".
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Location {
     pub path: Arc<str>,
     pub line: u32,

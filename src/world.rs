@@ -5,6 +5,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// What a file system says of a file without its content: as long as it says the same, the content is most likely the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    pub size_bytes: u64,
+    /// Nanoseconds since 1970.
+    pub modified_ns: i64,
+    /// When content or properties were last changed, which no program can set back; none where the system does not keep it.
+    pub changed_ns: Option<i64>,
+    pub inode: u64,
+}
 
 /// What the compiler may ask of the machine it runs on.
 pub trait World: Send + Sync {
@@ -14,6 +26,15 @@ pub trait World: Send + Sync {
     /// nowhere is no file.
     fn walk(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
     fn exists(&self, path: &Path) -> bool;
+    /// The file's stamp, links followed.
+    fn stamp(&self, path: &Path) -> io::Result<Stamp> {
+        let _ = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// What tells this build of the program from every other one; none where that is not known.
+    fn program(&self) -> Option<String> {
+        None
+    }
     fn env(&self, name: &str) -> Option<String>;
     /// Every variable at once, for what outlives a call.
     fn environment(&self) -> BTreeMap<String, String> {
@@ -58,6 +79,16 @@ impl World for OsWorld {
         path.exists()
     }
 
+    fn stamp(&self, path: &Path) -> io::Result<Stamp> {
+        stamp_of(&std::fs::metadata(path)?)
+    }
+
+    fn program(&self) -> Option<String> {
+        let path = std::env::current_exe().ok()?;
+        let stamp = self.stamp(&path).ok()?;
+        Some(format!("{} {} {}", env!("CARGO_PKG_VERSION"), stamp.size_bytes, stamp.modified_ns))
+    }
+
     fn env(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
     }
@@ -83,6 +114,19 @@ impl World for OsWorld {
     fn new_id(&self) -> String {
         uuid::Uuid::new_v4().to_string()
     }
+}
+
+fn stamp_of(metadata: &std::fs::Metadata) -> io::Result<Stamp> {
+    let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH).map_err(io::Error::other)?;
+    let modified_ns = i64::try_from(modified.as_nanos()).map_err(io::Error::other)?;
+    #[cfg(unix)]
+    let (changed_ns, inode) = {
+        use std::os::unix::fs::MetadataExt;
+        (Some(metadata.ctime().saturating_mul(1_000_000_000).saturating_add(metadata.ctime_nsec())), metadata.ino())
+    };
+    #[cfg(not(unix))]
+    let (changed_ns, inode) = (None, 0);
+    Ok(Stamp { size_bytes: metadata.len(), modified_ns, changed_ns, inode })
 }
 
 /// A world in memory, for tests: fixed clock and ids, four cores, started in `/`.

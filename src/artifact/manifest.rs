@@ -22,6 +22,29 @@ pub fn write_manifest(path: &Path, manifest: &Manifest, dag: &Dag, metadata: &Ar
     super::write_json(path, &ManifestFile { manifest, dag, metadata })
 }
 
+/// Gives a written `manifest.json` the metadata of another invocation, all or nothing.
+///
+/// # Errors
+/// `InvalidData` for a file that is not as [`write_manifest`] writes it.
+pub fn renew_manifest(path: &Path, metadata: &ArtifactMetadata) -> io::Result<()> {
+    let bytes = std::fs::read(path)?;
+    let other = || io::Error::new(io::ErrorKind::InvalidData, "not a manifest of ours");
+    let rest = bytes.strip_prefix(br#"{"metadata":"#).ok_or_else(other)?;
+    let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<serde_json::Map<String, Json>>();
+    let mut old = values.next().ok_or_else(other)??;
+    let rest = &rest[values.byte_offset()..];
+    let Json::Object(header) = super::to_json(&metadata.header("manifest", 12)) else { return Err(other()) };
+    for (key, value) in header {
+        *old.get_mut(&key).ok_or_else(other)? = value;
+    }
+    *old.get_mut("run_started_at").ok_or_else(other)? = super::timestamp(&metadata.invocation_started_at).into();
+    super::replace(path, |file| {
+        io::Write::write_all(file, br#"{"metadata":"#)?;
+        serde_json::to_writer(&mut *file, &old)?;
+        io::Write::write_all(file, rest)
+    })
+}
+
 struct ManifestFile<'a> {
     manifest: &'a Manifest,
     dag: &'a Dag,

@@ -24,7 +24,7 @@ mod target;
 pub use catalog::{catalog_json, write_catalog};
 pub use column_lineage::write_column_lineage;
 pub use journal::{Journal, Unfinished, end_journal, read_journal};
-pub use manifest::{manifest_json, write_manifest};
+pub use manifest::{manifest_json, renew_manifest, write_manifest};
 pub use run_results::{run_results_json, write_run_results};
 pub use sources::{FreshnessResult, sources_json, write_sources};
 pub use state::{Unreadable, read_state};
@@ -75,12 +75,17 @@ fn timestamp(time: &DateTime<Utc>) -> String {
 
 /// Writes `content` as JSON to `path`, all or nothing; makes the folder if it is not there.
 fn write_json(path: &Path, content: &impl Serialize) -> io::Result<()> {
+    replace(path, |file| Ok(serde_json::to_writer(file, content)?))
+}
+
+/// Writes a file with `write`, all or nothing; makes the folder if it is not there.
+fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{}` is not a file's path", path.display())));
     };
     fs::create_dir_all(folder)?;
     let draft = folder.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
-    let written = write_draft(&draft, content).and_then(|()| fs::rename(&draft, path));
+    let written = write_draft(&draft, write).and_then(|()| fs::rename(&draft, path));
     if written.is_err() {
         // The first error is the one to report; a draft that stays behind does no harm.
         let _ = fs::remove_file(&draft);
@@ -88,9 +93,9 @@ fn write_json(path: &Path, content: &impl Serialize) -> io::Result<()> {
     written
 }
 
-fn write_draft(path: &Path, content: &impl Serialize) -> io::Result<()> {
+fn write_draft(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
     let mut writer = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    serde_json::to_writer(&mut writer, content)?;
+    write(&mut writer)?;
     writer.flush()
 }
 

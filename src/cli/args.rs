@@ -373,6 +373,8 @@ pub enum Command {
     Test(RunFlags),
     /// Seeds, models and tests in the order of the graph; what stands below a failure is skipped
     Build(RunFlags),
+    /// Build what an edit touches and all below it, with its tests, until ctrl-C
+    Watch(RunFlags),
     /// Load the CSV files of the project
     Seed(RunFlags),
     /// Take the selected snapshots: keep what changed since the last time

@@ -17,7 +17,7 @@ use crate::cli::args::SelectionFlags;
 use crate::cli::session::{Opened, Session};
 
 /// The exit code of a process ended by ctrl-C, as shells have it.
-const INTERRUPTED: i32 = 130;
+pub const INTERRUPTED: i32 = 130;
 
 /// 1 where a node failed or the run was interrupted; a warning counts under `--warn-error`.
 pub fn exit_of(outcome: &RunOutcome, opened: &Opened) -> Exit {
@@ -41,17 +41,15 @@ pub fn runner(session: &Session, opened: &Opened) -> Outcome<Runner> {
         asked_to_stop().await;
         std::process::exit(INTERRUPTED);
     });
-    Ok(Runner {
-        settings: opened.settings.clone(),
-        events: opened.events.clone(),
-        cancel,
-        world: session.world.clone(),
-        deferral,
-    })
+    Ok(runner_until(cancel, session, opened, deferral))
+}
+
+fn runner_until(cancel: CancellationToken, session: &Session, opened: &Opened, deferral: Option<Deferral>) -> Runner {
+    Runner { settings: opened.settings.clone(), events: opened.events.clone(), cancel, world: session.world.clone(), deferral }
 }
 
 /// Waits for ctrl-C or, where there is one, SIGTERM: what schedulers and containers send.
-async fn asked_to_stop() {
+pub async fn asked_to_stop() {
     let interrupt = async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
@@ -77,14 +75,37 @@ fn tell_interrupted(events: &dyn EventSink) {
 }
 
 /// Runs the verb on nodes that are chosen already.
-pub async fn carry_out(verb: Verb, chosen: &IndexSet<UniqueId>, session: &Session, mut opened: Opened) -> Outcome<Exit> {
+pub async fn carry_out(verb: Verb, chosen: &IndexSet<UniqueId>, session: &Session, opened: Opened) -> Outcome<Exit> {
+    let runner = runner(session, &opened)?;
+    carry_out_with(runner, verb, chosen, session, opened).await
+}
+
+/// The same, until somebody else stops it.
+pub async fn carry_out_until(
+    stop: CancellationToken,
+    verb: Verb,
+    chosen: &IndexSet<UniqueId>,
+    session: &Session,
+    opened: Opened,
+) -> Outcome<Exit> {
+    let deferral = deferral(session, &opened.loaded)?;
+    let runner = runner_until(stop, session, &opened, deferral);
+    carry_out_with(runner, verb, chosen, session, opened).await
+}
+
+async fn carry_out_with(
+    runner: Runner,
+    verb: Verb,
+    chosen: &IndexSet<UniqueId>,
+    session: &Session,
+    mut opened: Opened,
+) -> Outcome<Exit> {
     if chosen.is_empty() {
         opened.events.emit(Event::Message {
             text: "Nothing to do. Try checking your model configs and model specification args".to_string(),
             info: true,
         });
     }
-    let runner = runner(session, &opened)?;
     let outcome = match session.settings.write_json {
         true => pipeline::run_with_journal(&opened.loaded, verb, chosen, (runner, &opened.invocation)).await?,
         false => pipeline::run(&opened.loaded, verb, chosen, runner).await?,

@@ -30,7 +30,16 @@ pub struct Session {
     pub world: Arc<dyn World>,
 }
 
+/// A project of which nothing is parsed yet.
+pub struct Prepared {
+    pub project: Arc<Project>,
+    pub events: Arc<Outputs>,
+    pub settings: RunSettings,
+    pub invocation: Invocation,
+}
+
 /// A loaded project and where its events go.
+#[derive(Clone)]
 pub struct Opened {
     pub loaded: Loaded,
     pub events: Arc<Outputs>,
@@ -84,6 +93,11 @@ impl Session {
 
     /// Loads the project; every diagnostic is printed. `Err` is the exit to end with.
     pub fn open(&self, which: &str, flags: &RunFlags) -> Result<Opened, Exit> {
+        self.load(self.prepare(which, flags)?)
+    }
+
+    /// Reads the project's settings and target; every diagnostic is printed.
+    pub fn prepare(&self, which: &str, flags: &RunFlags) -> Result<Prepared, Exit> {
         let (project, events) = match pipeline::load_project(self.world.as_ref(), &self.settings.load) {
             Ok((project, warnings)) => {
                 let events = self.events(&project.root, &project.target.target_name, which);
@@ -95,7 +109,13 @@ impl Session {
         };
         let project = Arc::new(project);
         let settings = self.run_settings(which, flags, &project);
-        let invocation = self.invocation(which, flags, &settings);
+        let invocation = self.invocation(which, flags, (&settings, &project));
+        Ok(Prepared { project, events, settings, invocation })
+    }
+
+    /// Parses what was prepared; every diagnostic is printed.
+    pub fn load(&self, prepared: Prepared) -> Result<Opened, Exit> {
+        let Prepared { project, events, settings, invocation } = prepared;
         match pipeline::load(self.world.as_ref(), project.clone(), &invocation) {
             Ok((loaded, diagnostics)) => {
                 report(events.as_ref(), diagnostics)?;
@@ -117,15 +137,17 @@ impl Session {
         Exit::Trouble
     }
 
-    fn invocation(&self, which: &str, flags: &RunFlags, settings: &RunSettings) -> Invocation {
+    fn invocation(&self, which: &str, flags: &RunFlags, (settings, project): (&RunSettings, &Project)) -> Invocation {
         let mut args = self.settings.artifact_args(which);
         args.extend(run_args(flags, settings));
         args.extend(self.args.artifact_args());
+        let by_project = || project.flags.get("partial_parse").and_then(serde_json::Value::as_bool);
         Invocation {
             id: self.settings.invocation_id.clone(),
             started_at: self.settings.started_at,
             flags: settings.flags(),
             args,
+            partial_parse: self.settings.partial_parse.or_else(by_project).unwrap_or(true),
         }
     }
 
@@ -184,7 +206,7 @@ fn run_args(flags: &RunFlags, settings: &RunSettings) -> JsonMap {
 }
 
 /// Prints diagnostics; an error among them (or a warning that counts as one) ends the command.
-fn report(events: &Outputs, diagnostics: Vec<Diagnostic>) -> Result<(), Exit> {
+pub fn report(events: &Outputs, diagnostics: Vec<Diagnostic>) -> Result<(), Exit> {
     for diagnostic in diagnostics {
         events.emit(Event::Diagnostic(diagnostic));
     }

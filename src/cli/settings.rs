@@ -35,6 +35,8 @@ pub struct Settings {
     pub write_json: bool,
     /// Whether packages made for other versions of dbt are left out.
     pub version_check: bool,
+    /// Whether to use what an earlier command parsed; none if nothing was said.
+    pub partial_parse: Option<bool>,
     pub invocation_id: String,
     pub started_at: DateTime<Utc>,
 }
@@ -102,6 +104,7 @@ impl Settings {
             version_check: env
                 .flag(args.accepted.version_check, args.accepted.no_version_check, "DBT_VERSION_CHECK")
                 .unwrap_or(true),
+            partial_parse: env.flag(args.accepted.partial_parse, args.accepted.no_partial_parse, "DBT_PARTIAL_PARSE"),
             invocation_id: world.new_id(),
             started_at: world.now(),
         })

@@ -14,6 +14,7 @@ use crate::name::{ResourceType, UniqueId};
 mod change;
 mod dag;
 mod definition;
+mod edited;
 mod gate;
 mod member;
 mod method;
@@ -23,6 +24,7 @@ mod selector;
 mod state;
 
 pub use dag::{Dag, Direction};
+pub use edited::edited;
 pub use member::Member;
 pub use state::{State, StateManifest};
 

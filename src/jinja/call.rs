@@ -144,7 +144,7 @@ fn persists(root: &Arc<Root>, what: &str) -> bool {
 
 pub(super) fn var(root: &Arc<Root>, state: Vm, args: &Arguments<'_>) -> Outcome {
     let name = args.text(0, "name")?;
-    match root.scope.variable(&name) {
+    match variable(root, &name) {
         // A variable may be a template itself, such as `{{ source('shop', 'orders') }}`: it is rendered where it is read.
         Some(serde_json::Value::String(text)) if text.contains("{{") || text.contains("{%") => {
             return rendered(root, state, &text);
@@ -164,9 +164,17 @@ pub(super) fn var(root: &Arc<Root>, state: Vm, args: &Arguments<'_>) -> Outcome 
     })
 }
 
+/// A variable's value; that it was asked for is noted.
+fn variable(root: &Arc<Root>, name: &str) -> Option<serde_json::Value> {
+    root.engine.note(root.scope.as_ref(), |reads| {
+        reads.vars.insert(name.to_string());
+    });
+    root.scope.variable(name)
+}
+
 pub(super) fn var_method(name: &str) -> Option<Native> {
     match name {
-        "has_var" => Some(|root, _, args| Ok(Value::from(root.scope.variable(&args.text(0, "name")?).is_some()))),
+        "has_var" => Some(|root, _, args| Ok(Value::from(variable(root, &args.text(0, "name")?).is_some()))),
         _ => None,
     }
 }
@@ -181,6 +189,9 @@ fn env_var(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
     }
     let default = args.get(1, "default").filter(|value| !value.is_none() && !value.is_undefined());
     let value = root.scope.environment(&name).or_else(|| (root.engine.settings.env)(&name));
+    root.engine.note(root.scope.as_ref(), |reads| {
+        reads.env.insert(name.clone(), value.clone());
+    });
     match (value, default) {
         (Some(value), _) => Ok(Value::from(value)),
         (None, Some(default)) => Ok(default.clone()),

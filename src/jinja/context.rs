@@ -63,9 +63,19 @@ impl Root {
         Value::from_object(MacroReference { root: self.clone(), index })
     }
 
+    /// Notes that a template reads what no two calls have in common.
+    pub fn passes(&self) {
+        self.engine.note(self.scope.as_ref(), |reads| reads.passing = true);
+    }
+
     /// `name` of the context proper, macros aside.
     fn built_in(self: &Arc<Self>, name: &str) -> Option<Value> {
         let (name, entry) = CONTEXT.get_key_value(name)?;
+        match *name {
+            "flags" => self.engine.note(self.scope.as_ref(), |reads| reads.flags = true),
+            "invocation_args_dict" | "invocation_id" | "run_started_at" | "thread_id" | "dbt_metadata_envs" => self.passes(),
+            _ => {}
+        }
         match entry {
             Entry::Function(run) => Some(self.function(name, *run)),
             Entry::Value(make) => make(self),

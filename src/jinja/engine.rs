@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
@@ -11,6 +11,7 @@ use super::collection::from_json;
 use super::context::Root;
 use super::error::{RENDERED, Source};
 use super::invoke::{MacroReference, RECURSION_LIMIT};
+use super::reads::Reads;
 use super::registry::{MacroSource, MacroTable};
 use super::rendered::Rendered;
 use super::rewrite::{self, Rewritten};
@@ -89,6 +90,17 @@ pub(super) struct Engine {
     pub flags: Value,
     pub invocation_args: Value,
     pub metadata_env: Value,
+    /// What was read while parsing.
+    reads: Mutex<Reads>,
+}
+
+impl Engine {
+    /// Notes what a template reads, if it is only being parsed.
+    pub fn note(&self, scope: &dyn NodeScope, note: impl FnOnce(&mut Reads)) {
+        if !scope.executes() {
+            note(&mut self.reads.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
 }
 
 /// A macro to call, and what with.
@@ -123,10 +135,16 @@ impl Jinja {
             metadata_env: object(&settings.metadata_env),
             settings,
             macros,
+            reads: Mutex::default(),
         });
         let strict = environment(&engine, UndefinedBehavior::Lenient);
         let lenient = environment(&engine, UndefinedBehavior::Chainable);
         Ok(Self { engine, strict, lenient })
+    }
+
+    /// What templates read while they were parsed.
+    pub fn reads(&self) -> Reads {
+        self.engine.reads.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The text a template gives. A text without Jinja comes back as it is, less one newline at its end, as Jinja has it.

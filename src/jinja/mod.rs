@@ -28,6 +28,7 @@ mod materialize;
 mod moment;
 mod output;
 mod pattern;
+mod reads;
 mod registry;
 mod relation;
 mod rendered;
@@ -40,6 +41,7 @@ mod text;
 
 pub use engine::{Jinja, JinjaSettings, MacroCall, ReadEnv, TemplateText};
 pub use materialize::{FoundMaterialization, Materialized, StatementResult};
+pub use reads::Reads;
 pub use registry::{MacroSource, builtin_macros};
 pub use rendered::{Origins, Place, Rendered};
 pub use static_calls::StaticCalls;

@@ -323,7 +323,10 @@ fn timezone(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>)
 fn datetime_class(name: &str) -> Option<Native> {
     Some(match name {
         "now" | "today" => |root, _, args| now(root, args),
-        "utcnow" => |_, _, _| Ok(naive(Utc::now().naive_utc())),
+        "utcnow" => |root, _, _| {
+            root.passes();
+            Ok(naive(Utc::now().naive_utc()))
+        },
         "strptime" => |_, _, args| strptime(&args.text(0, "date_string")?, &args.text(1, "format")?),
         "fromisoformat" => |_, _, args| {
             let text = args.text(0, "date_string")?;
@@ -344,7 +347,8 @@ fn datetime_class(name: &str) -> Option<Native> {
     })
 }
 
-fn now(_root: &Arc<Root>, args: &Arguments<'_>) -> Result<Value, Error> {
+fn now(root: &Arc<Root>, args: &Arguments<'_>) -> Result<Value, Error> {
+    root.passes();
     match args.get(0, "tz").and_then(|zone| zone.downcast_object_ref::<Zone>()) {
         Some(zone) => Ok(Value::from_object(Moment {
             local: Utc::now().with_timezone(&zone.0).naive_local(),
@@ -357,7 +361,10 @@ fn now(_root: &Arc<Root>, args: &Arguments<'_>) -> Result<Value, Error> {
 
 fn date_class(name: &str) -> Option<Native> {
     Some(match name {
-        "today" => |_, _, _| Ok(date(chrono::Local::now().date_naive())),
+        "today" => |root, _, _| {
+            root.passes();
+            Ok(date(chrono::Local::now().date_naive()))
+        },
         "fromisoformat" => |_, _, args| {
             let text = args.text(0, "date_string")?;
             parse(&text).ok_or_else(|| invalid(format!("fromisoformat: `{text}` is no ISO date")))

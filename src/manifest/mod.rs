@@ -14,6 +14,7 @@ use crate::source::Location;
 
 mod json;
 mod lineage;
+mod stored;
 
 pub use lineage::{ColumnLineage, ColumnRef, NodeLineage};
 
@@ -76,7 +77,7 @@ impl Default for DocsConfig {
 }
 
 /// What only generic tests have.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TestDetail {
     /// The generic test's name without package (`unique`); empty for a singular test.
     pub name: String,
@@ -90,7 +91,7 @@ pub struct TestDetail {
 }
 
 /// What only models have.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelDetail {
     /// `private`, `protected` or `public`.
     pub access: String,
@@ -105,7 +106,7 @@ pub struct ModelDetail {
 }
 
 /// An `on-run-start`/`on-run-end` entry's place in its list.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HookDetail {
     pub index: usize,
 }
@@ -118,7 +119,7 @@ pub struct ExtraCte {
 }
 
 /// What compiling a node gave, kept with it in the manifest as dbt does.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Compiled {
     pub code: String,
     pub path: Option<String>,
@@ -127,7 +128,8 @@ pub struct Compiled {
 }
 
 /// A model, analysis, test, snapshot, seed or operation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Node {
     pub unique_id: UniqueId,
     pub resource_type: ResourceType,
@@ -202,7 +204,8 @@ impl Node {
 }
 
 /// A table declared under `sources:`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Source {
     pub unique_id: UniqueId,
     pub package_name: String,
@@ -246,7 +249,8 @@ impl Source {
 }
 
 /// A downstream use of the project: dashboard, notebook, analysis, ml, application.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Exposure {
     pub unique_id: UniqueId,
     pub name: String,
@@ -275,7 +279,8 @@ pub struct Exposure {
 }
 
 /// A macro, the project's or built in.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Macro {
     pub unique_id: UniqueId,
     pub name: String,
@@ -309,7 +314,7 @@ pub struct Doc {
 
 /// A resource whose v12 form is carried as JSON, with what the graph needs of it: unit tests, groups, metrics, semantic
 /// models, saved queries.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OtherResource {
     pub unique_id: UniqueId,
     pub resource_type: ResourceType,
@@ -325,16 +330,21 @@ pub struct OtherResource {
     pub location: Location,
 }
 
-/// The resolved project.
-#[derive(Clone, Debug, Default)]
+/// The resolved project. Written with serde, it holds every field as it is: the form in which it is kept between commands, not
+/// that of `manifest.json`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Manifest {
     pub project_name: String,
     /// md5 of the project name, as dbt's metadata has it.
     pub project_id: String,
     pub adapter_type: String,
+    #[serde(with = "stored::map")]
     pub nodes: IndexMap<UniqueId, Node>,
+    #[serde(with = "stored::map")]
     pub sources: IndexMap<UniqueId, Source>,
+    #[serde(with = "stored::map")]
     pub exposures: IndexMap<UniqueId, Exposure>,
+    #[serde(with = "stored::map")]
     pub macros: IndexMap<UniqueId, Macro>,
     pub docs: IndexMap<UniqueId, Doc>,
     pub unit_tests: IndexMap<UniqueId, OtherResource>,
@@ -345,7 +355,10 @@ pub struct Manifest {
     /// The selections of `selectors.yml` by name, each with its definition in normal form.
     pub selectors: JsonMap,
     /// Nodes and sources switched off by `enabled: false`.
+    #[serde(with = "stored::lists")]
     pub disabled_nodes: IndexMap<UniqueId, Vec<Node>>,
+    #[serde(with = "stored::lists")]
     pub disabled_sources: IndexMap<UniqueId, Vec<Source>>,
+    #[serde(with = "stored::lists")]
     pub disabled_exposures: IndexMap<UniqueId, Vec<Exposure>>,
 }

@@ -35,8 +35,8 @@ pub use macros::{MacroLookup, collect_docs, collect_macros, macro_sources};
 pub(crate) use macros::{built_in, seconds};
 pub use property::{ParsedProperty, location_at, yaml_to_json};
 pub use scope::{NodeIdentity, ParseScope, value_of};
-pub use template::capture_text;
 pub(crate) use template::is_flag_set;
+pub use template::{capture_text, parse_model};
 pub use unrendered::unrendered_config;
 pub use vars::{property_context, variable};
 

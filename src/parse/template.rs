@@ -11,7 +11,7 @@ use crate::jinja::blocks::{self, BlockKind};
 use crate::jinja::{Jinja, StaticCalls, TemplateText};
 use crate::manifest::Checksum;
 use crate::name::{Relation, ResourceType, UniqueId};
-use crate::project::{FileKind, Package, Project};
+use crate::project::{FileKind, Package, Project, ProjectFile};
 use crate::source::Location;
 use crate::world::World;
 
@@ -66,6 +66,14 @@ fn capture(node: &ParsedNode, jinja: &Jinja, project: &Arc<Project>) -> Outcome<
         return Ok(static_capture(node, calls));
     }
     capture_text(&text, jinja, ParseScope::new(project.clone(), identity(node, project)))
+}
+
+/// One SQL model of this text, with what it asks for.
+pub fn parse_model(file: &Arc<ProjectFile>, text: &str, project: &Arc<Project>, jinja: &Jinja) -> Outcome<ParsedNode> {
+    let loaded = LoadedFile { file: file.clone(), text: text.to_string(), checksum: normalized_checksum(text) };
+    let mut node = model(&loaded);
+    node.capture = capture(&node, jinja, project)?;
+    Ok(node)
 }
 
 /// What literal calls say. dbt too reads models without rendering, but fewer of them, and what it records differs a little by

@@ -102,13 +102,7 @@ pub fn load_manifest(
     invocation: &Invocation,
 ) -> Outcome<(Manifest, Jinja, Vec<Diagnostic>)> {
     let (mut loaded, mut diagnostics) = parse::read_all(world, project)?;
-    let jinja = Jinja::new(JinjaSettings {
-        invocation_id: invocation.id.clone(),
-        run_started_at: invocation.started_at,
-        flags: invocation.flags.clone(),
-        invocation_args: invocation.args.clone(),
-        ..settings(project, &loaded.macros, world)
-    })?;
+    let jinja = template_engine(world, project, invocation, &loaded.macros)?;
     for source in builtin_macros() {
         let found = parse::built_in(source, world);
         loaded.macros.entry(found.unique_id.clone()).or_insert(found);
@@ -118,6 +112,22 @@ pub fn load_manifest(
     let (manifest, found) = resolve(parsed, project, &jinja, world);
     diagnostics.extend(found);
     Ok((manifest, jinja, diagnostics))
+}
+
+/// The template engine over a project's macros; the built-in ones among them are left to the engine itself.
+pub fn template_engine(
+    world: &dyn World,
+    project: &Project,
+    invocation: &Invocation,
+    macros: &indexmap::IndexMap<crate::name::UniqueId, crate::manifest::Macro>,
+) -> Outcome<Jinja> {
+    Jinja::new(JinjaSettings {
+        invocation_id: invocation.id.clone(),
+        run_started_at: invocation.started_at,
+        flags: invocation.flags.clone(),
+        invocation_args: invocation.args.clone(),
+        ..settings(project, macros, world)
+    })
 }
 
 fn settings(

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod architecture;
+mod cache;
 mod crash;
 mod docs;
 mod execute;
@@ -17,3 +18,4 @@ mod project_yaml;
 mod resolve;
 mod serve;
 mod sql;
+mod watch;

@@ -314,6 +314,7 @@ fn invocation() -> headwater::invocation::Invocation {
         started_at: chrono::DateTime::UNIX_EPOCH,
         flags: serde_json::Map::new(),
         args: serde_json::Map::new(),
+        partial_parse: false,
     }
 }
 

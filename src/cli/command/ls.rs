@@ -23,6 +23,9 @@ pub fn run(args: &LsArgs, session: &Session) -> Exit {
         }
         Ok(plan::ls(&opened.loaded.manifest, &chosen, output, &args.output_keys))
     });
+    // The process ends here: giving back the manifest piece by piece would take longer than reading it.
+    let root = opened.loaded.project.root.clone();
+    std::mem::forget(opened.loaded);
     match listed {
         Ok(lines) if lines.is_empty() => {
             eprintln!("No nodes selected!");
@@ -34,7 +37,7 @@ pub fn run(args: &LsArgs, session: &Session) -> Exit {
             }
             Exit::Success
         }
-        Err(error) => session.complain(&opened.loaded.project.root, *error),
+        Err(error) => session.complain(&root, *error),
     }
 }
 

@@ -17,6 +17,7 @@ mod run;
 mod run_operation;
 mod show;
 mod source;
+mod watch;
 
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ pub fn dispatch(command: Command, session: &Session) -> Exit {
         Command::Run(flags) => run::run(Verb::Run, &flags, session),
         Command::Test(flags) => run::run(Verb::Test, &flags, session),
         Command::Build(flags) => run::run(Verb::Build, &flags, session),
+        Command::Watch(flags) => watch::run(&flags, session),
         Command::Seed(flags) => run::run(Verb::Seed, &flags, session),
         Command::Snapshot(flags) => run::run(Verb::Snapshot, &flags, session),
         Command::Show(args) => show::run(&args, session),

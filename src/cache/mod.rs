@@ -1,0 +1,225 @@
+//! What an earlier command parsed, kept in the target folder and used again while nothing it came from has changed.
+//!
+//! Three files: the index (what the manifest came from, file by file), the manifest itself, and a mark that says which
+//! `manifest.json` was written from it. A kept manifest is used when the program, the project's settings and target, every file,
+//! and every answer that templates got from outside (variables, environment, flags) are as they were; a model whose text changed,
+//! but not what it asks for, is exchanged in place. In every other case the project is parsed anew. A project whose templates read
+//! the clock is never kept.
+
+mod edit;
+mod files;
+mod inputs;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::{Diagnostic, Outcome, Severity};
+use crate::invocation::Invocation;
+use crate::jinja::Jinja;
+use crate::manifest::{Macro, Manifest};
+use crate::project::Project;
+use crate::resolve;
+use crate::source::Location;
+use crate::world::{Stamp, World};
+
+use self::files::{Files, Kept};
+use self::inputs::{Answers, Recorder};
+
+const INDEX: &str = "partial_parse.index";
+const MANIFEST: &str = "partial_parse.manifest";
+const MARK: &str = "partial_parse.mark";
+
+/// A project's manifest, however it was come by.
+pub struct Parsed {
+    pub manifest: Manifest,
+    pub jinja: Jinja,
+    pub diagnostics: Vec<Diagnostic>,
+    /// The id of the kept manifest that this one equals.
+    pub kept: Option<String>,
+}
+
+/// What a kept manifest came from.
+#[derive(Serialize, Deserialize)]
+struct Index {
+    /// Names the manifest that belongs to this index.
+    id: String,
+    program: String,
+    /// Hash of the project's own settings, its packages and its target.
+    project: String,
+    root: PathBuf,
+    answers: Answers,
+    files: Kept,
+    warnings: Vec<Warning>,
+}
+
+/// A warning to repeat.
+#[derive(Clone, Serialize, Deserialize)]
+struct Warning {
+    code: String,
+    message: String,
+    location: Option<Location>,
+    help: Vec<String>,
+    trace: Vec<String>,
+}
+
+impl From<&Diagnostic> for Warning {
+    fn from(diagnostic: &Diagnostic) -> Self {
+        let Diagnostic { code, severity: _, message, location, help, trace } = diagnostic.clone();
+        Self { code: code.to_string(), message, location, help, trace }
+    }
+}
+
+impl From<Warning> for Diagnostic {
+    fn from(warning: Warning) -> Self {
+        let Warning { code, message, location, help, trace } = warning;
+        // Codes are constants of the program; the few that are read back live as long as it does.
+        Self { code: Box::leak(code.into_boxed_str()), severity: Severity::Warning, message, location, help, trace }
+    }
+}
+
+/// Which `manifest.json` was written from which kept manifest.
+#[derive(Serialize, Deserialize)]
+struct Mark {
+    id: String,
+    stamp: Stamp,
+}
+
+/// The manifest of a project: a kept one where it still holds, else parsed anew and kept.
+pub fn load(world: &dyn World, project: &Project, invocation: &Invocation) -> Outcome<Parsed> {
+    if !invocation.partial_parse {
+        return parse(world, project, invocation);
+    }
+    let Some(program) = world.program() else { return parse(world, project, invocation) };
+    let Ok(files) = Files::discover(world, project) else { return parse(world, project, invocation) };
+    if let Some(index) = open(world, project, invocation, &program)
+        && let Some(parsed) = reuse(world, project, invocation, &index, &files)
+    {
+        return Ok(parsed);
+    }
+    let recorder = Recorder::new(world);
+    let hashes = files.hashes(world);
+    let mut parsed = parse(&recorder, project, invocation)?;
+    let reads = parsed.jinja.reads();
+    if reads.passing || parsed.diagnostics.iter().any(Diagnostic::is_error) {
+        return Ok(parsed);
+    }
+    let answers = Answers::new(project, invocation, reads, recorder.environment(), hashes.reads_variables);
+    // What changed while it was being read is not kept.
+    let Some(kept) = files.kept(world, project, hashes) else { return Ok(parsed) };
+    let index = Index {
+        id: world.new_id(),
+        program,
+        project: inputs::project_hash(world, project),
+        root: project.root.clone(),
+        answers,
+        files: kept,
+        warnings: parsed.diagnostics.iter().map(Warning::from).collect(),
+    };
+    // Without a place to keep it in, the next command parses again.
+    parsed.kept = keep(&project.target_path, &index, &parsed.manifest).ok().map(|()| index.id);
+    Ok(parsed)
+}
+
+fn parse(world: &dyn World, project: &Project, invocation: &Invocation) -> Outcome<Parsed> {
+    let (manifest, jinja, diagnostics) = resolve::load_manifest(world, project, invocation)?;
+    Ok(Parsed { manifest, jinja, diagnostics, kept: None })
+}
+
+/// The index, if it is of this program, project, target and environment.
+fn open(world: &dyn World, project: &Project, invocation: &Invocation, program: &str) -> Option<Index> {
+    let index: Index = rmp_serde::from_slice(&world.read(&project.target_path.join(INDEX)).ok()?).ok()?;
+    let same = index.program == program
+        && index.project == inputs::project_hash(world, project)
+        && index.answers.hold(world, project, invocation);
+    same.then_some(index)
+}
+
+fn reuse(world: &dyn World, project: &Project, invocation: &Invocation, index: &Index, files: &Files) -> Option<Parsed> {
+    let changed = files.changed(world, &index.files)?;
+    let bytes = world.read(&project.target_path.join(MANIFEST)).ok()?;
+    let mut manifest = restore(&bytes, index, project)?;
+    let macros = own_macros(&manifest, project);
+    let jinja = resolve::template_engine(world, project, invocation, &macros).ok()?;
+    let diagnostics = index.warnings.iter().cloned().map(Diagnostic::from).collect();
+    if changed.is_empty() {
+        return Some(Parsed { manifest, jinja, diagnostics, kept: Some(index.id.clone()) });
+    }
+    let shared = Arc::new(project.clone());
+    for file in changed {
+        edit::exchange(&edit::Place { world, project: &shared, jinja: &jinja, index }, &file, &mut manifest)?;
+    }
+    index.answers.cover(&jinja.reads()).then_some(Parsed { manifest, jinja, diagnostics, kept: None })
+}
+
+/// Macros of the project and its packages; the template engine has the built-in ones.
+fn own_macros(manifest: &Manifest, project: &Project) -> indexmap::IndexMap<crate::name::UniqueId, Macro> {
+    let own = manifest.macros.iter().filter(|(_, found)| project.package(&found.package_name).is_some());
+    own.map(|(id, found)| (id.clone(), found.clone())).collect()
+}
+
+/// The manifest that belongs to an index, with its absolute paths below where the project lies now.
+fn restore(bytes: &[u8], index: &Index, project: &Project) -> Option<Manifest> {
+    let content = bytes.strip_prefix(index.id.as_bytes())?;
+    let mut manifest: Manifest = rmp_serde::from_slice(content).ok()?;
+    if index.root != project.root {
+        let nodes = manifest.nodes.values_mut().chain(manifest.disabled_nodes.values_mut().flatten());
+        for root in nodes.filter_map(|node| node.root_path.as_mut()) {
+            let inside = Path::new(root.as_str()).strip_prefix(&index.root).map(|inside| project.root.join(inside));
+            if let Ok(moved) = inside {
+                *root = moved.components().collect::<PathBuf>().to_string_lossy().into_owned();
+            }
+        }
+    }
+    Some(manifest)
+}
+
+/// Writes manifest and index; the index comes last, and names the manifest it belongs to.
+fn keep(folder: &Path, index: &Index, manifest: &Manifest) -> io::Result<()> {
+    let mut bytes = index.id.clone().into_bytes();
+    rmp_serde::encode::write(&mut bytes, manifest).map_err(io::Error::other)?;
+    std::fs::create_dir_all(folder)?;
+    put(folder, MANIFEST, &bytes)?;
+    put(folder, INDEX, &rmp_serde::to_vec(index).map_err(io::Error::other)?)
+}
+
+/// Writes a file, all or nothing.
+fn put(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let draft = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+    std::fs::write(&draft, bytes)?;
+    std::fs::rename(&draft, folder.join(name))
+}
+
+/// Marks the `manifest.json` that lies in the target folder as written from the kept manifest of this id.
+pub fn mark(world: &dyn World, project: &Project, id: &str) {
+    let Ok(stamp) = world.stamp(&project.target_path.join("manifest.json")) else { return };
+    if let Ok(bytes) = rmp_serde::to_vec(&Mark { id: id.to_string(), stamp }) {
+        // Without a mark the file is written anew the next time.
+        let _ = put(&project.target_path, MARK, &bytes);
+    }
+}
+
+/// A project that has not changed since its `manifest.json` was written.
+pub struct Unchanged {
+    pub diagnostics: Vec<Diagnostic>,
+    /// Of the kept manifest, for [`mark`].
+    pub id: String,
+}
+
+/// Whether the `manifest.json` that lies in the target folder is what parsing now would give, but for its metadata.
+pub fn unchanged(world: &dyn World, project: &Project, invocation: &Invocation) -> Option<Unchanged> {
+    if !invocation.partial_parse {
+        return None;
+    }
+    let mark: Mark = rmp_serde::from_slice(&world.read(&project.target_path.join(MARK)).ok()?).ok()?;
+    if world.stamp(&project.target_path.join("manifest.json")).ok()? != mark.stamp {
+        return None;
+    }
+    let index = open(world, project, invocation, &world.program()?)?;
+    let same = index.id == mark.id && index.root == project.root;
+    let files = same.then(|| Files::discover(world, project).ok()).flatten()?;
+    let diagnostics = index.warnings.into_iter().map(Diagnostic::from).collect();
+    files.changed(world, &index.files)?.is_empty().then_some(Unchanged { diagnostics, id: index.id })
+}
