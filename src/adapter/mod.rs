@@ -45,10 +45,20 @@ pub enum IncrementalWrite {
         update_columns: Option<Vec<String>>,
         predicates: Vec<String>,
     },
-    /// Rows whose `keys` appear in the new rows are deleted first; same commit.
+    /// Rows whose `keys` (columns, or SQL over the columns) appear in the new rows are deleted first; same commit.
     DeleteInsert {
         keys: Vec<String>,
         predicates: Vec<String>,
+    },
+    /// Rows whose `keys` (columns, or SQL over the columns) have values that the new rows have too are replaced by the new rows, nulls
+    /// being a value; without keys, all rows. One commit.
+    InsertOverwrite {
+        keys: Vec<String>,
+    },
+    /// Rows for which `replaced` (SQL) holds make place for the new rows for which `taken` holds; same commit.
+    ReplaceWhere {
+        replaced: String,
+        taken: String,
     },
 }
 
@@ -85,6 +95,11 @@ pub enum Operation {
         relation: Relation,
         columns: Vec<String>,
     },
+    /// Gives columns another type; their values are cast.
+    RetypeColumns {
+        relation: Relation,
+        columns: Vec<ColumnType>,
+    },
     /// Create or replace a table from a CSV file; absent column types are inferred.
     LoadSeed {
         relation: Relation,
@@ -107,6 +122,8 @@ pub enum Operation {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableOptions {
     pub partition_by: Vec<String>,
+    /// Columns by which the rows of each write are sorted, so that readers can pass over files and row groups.
+    pub cluster_by: Vec<String>,
     pub description: Option<String>,
     pub column_descriptions: Vec<(String, String)>,
 }

@@ -122,12 +122,6 @@ pub struct RefusedArgs {
     pub favor_state: bool,
     #[arg(long, global = true, hide = true)]
     pub no_favor_state: bool,
-    #[arg(long, global = true, hide = true, value_name = "WINDOW")]
-    pub sample: Option<String>,
-    #[arg(long, global = true, hide = true, value_name = "TIME")]
-    pub event_time_start: Option<String>,
-    #[arg(long, global = true, hide = true, value_name = "TIME")]
-    pub event_time_end: Option<String>,
 }
 
 /// Flags of dbt's that headwater takes so that scripts keep working, and that change nothing here.
@@ -268,6 +262,21 @@ impl IndirectSelection {
     }
 }
 
+/// Which stretch of time is worked on.
+#[derive(Args, Debug, Clone, Default)]
+pub struct WindowFlags {
+    /// Read only the rows of a stretch of time from refs and sources with an `event_time`: '3 days' (up to now) or '{start: 2024-09-01,
+    /// end: 2024-09-08}' [env: DBT_SAMPLE]
+    #[arg(long, value_name = "WINDOW")]
+    pub sample: Option<String>,
+    /// Where the batches of microbatch models begin, in UTC; with --event-time-end [env: DBT_EVENT_TIME_START]
+    #[arg(long, value_name = "TIME")]
+    pub event_time_start: Option<String>,
+    /// Where they end (not part of it) [env: DBT_EVENT_TIME_END]
+    #[arg(long, value_name = "TIME")]
+    pub event_time_end: Option<String>,
+}
+
 /// How nodes are run.
 #[derive(Args, Debug, Clone, Default)]
 pub struct RunFlags {
@@ -281,6 +290,8 @@ pub struct RunFlags {
     pub empty: bool,
     #[arg(long, hide = true)]
     pub no_empty: bool,
+    #[command(flatten)]
+    pub windows: WindowFlags,
     /// Keep the rows that fail tests in tables [env: DBT_STORE_FAILURES]
     #[arg(long)]
     pub store_failures: bool,

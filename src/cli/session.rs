@@ -19,6 +19,7 @@ use crate::cli::output::{Output, Outputs};
 use crate::cli::printer::TextPrinter;
 use crate::cli::settings::Settings;
 use crate::cli::style::Style;
+use crate::cli::window::{TypedWindows, Windows};
 
 /// What a command has to work with.
 pub struct Session {
@@ -90,7 +91,10 @@ impl Session {
             Err(error) => return Err(self.complain(&self.folder(), *error)),
         };
         let project = Arc::new(project);
-        let settings = self.run_settings(which, flags, &project);
+        let settings = match self.run_settings(which, flags, &project) {
+            Ok(settings) => settings,
+            Err(error) => return Err(self.complain(&project.root, *error)),
+        };
         let invocation = self.invocation(which, &settings);
         match pipeline::load(self.world.as_ref(), project.clone(), &invocation) {
             Ok((loaded, diagnostics)) => {
@@ -123,10 +127,17 @@ impl Session {
     }
 
     /// The run's flags: typed, then from the environment, then the project's `flags:`.
-    fn run_settings(&self, which: &str, flags: &RunFlags, project: &Project) -> RunSettings {
+    fn run_settings(&self, which: &str, flags: &RunFlags, project: &Project) -> Outcome<RunSettings> {
         let on = |typed: bool, name: &str| self.settings.environment_flag(self.world.as_ref(), name, typed);
         let project_flag = |name: &str| project.flags.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false);
-        RunSettings {
+        let text = |typed: Option<&String>, name: &str| self.settings.environment_text(self.world.as_ref(), name, typed);
+        let typed = TypedWindows {
+            sample: text(flags.windows.sample.as_ref(), "DBT_SAMPLE"),
+            event_time_start: text(flags.windows.event_time_start.as_ref(), "DBT_EVENT_TIME_START"),
+            event_time_end: text(flags.windows.event_time_end.as_ref(), "DBT_EVENT_TIME_END"),
+        };
+        let Windows { sample, event_time_start, event_time_end } = typed.read(self.settings.started_at)?;
+        Ok(RunSettings {
             which: which.to_string(),
             threads: project.target.threads.max(1),
             full_refresh: on(flags.full_refresh, "DBT_FULL_REFRESH"),
@@ -135,7 +146,12 @@ impl Session {
             store_failures: on(flags.store_failures, "DBT_STORE_FAILURES") || project_flag("store_failures"),
             warn_error: self.settings.warnings.all_errors || project_flag("warn_error"),
             no_introspect: flags.no_introspect,
-        }
+            sample,
+            event_time_start,
+            event_time_end,
+            started_at: Some(self.settings.started_at),
+            ..RunSettings::default()
+        })
     }
 
     /// The project folder as far as it is known before loading.

@@ -95,6 +95,11 @@ impl Settings {
         Environment { world }.flag(typed, false, name).unwrap_or(false)
     }
 
+    /// The value of an option: typed, or from an environment variable.
+    pub fn environment_text(&self, world: &dyn World, name: &str, typed: Option<&String>) -> Option<String> {
+        typed.cloned().or_else(|| Environment { world }.text(name))
+    }
+
     /// The settings as `run_results.json` keeps them under `args`.
     pub fn artifact_args(&self, which: &str) -> JsonMap {
         let mut args = JsonMap::new();
@@ -142,10 +147,6 @@ fn refuse(args: &GlobalArgs, env: &Environment<'_>) -> Outcome<()> {
         ("--defer", "deferring to another state is not supported yet", "build the parents too: --select +my_model")
     } else if env.flag(typed.favor_state, typed.no_favor_state, "DBT_FAVOR_STATE").unwrap_or(false) {
         ("--favor-state", "deferring to another state is not supported yet", "leave the flag out")
-    } else if typed.sample.is_some() || env.text("DBT_SAMPLE").is_some() {
-        ("--sample", "sample mode is not supported yet", "leave the flag out, or use --empty to check that the SQL runs")
-    } else if typed.event_time_start.is_some() || typed.event_time_end.is_some() {
-        ("--event-time-start", "microbatch models are not supported yet", "leave the flags --event-time-start and -end out")
     } else {
         return Ok(());
     };

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use indexmap::IndexMap;
 
-use super::{CompileContext, CompiledNode, Extras, render_node};
+use super::{CompileContext, CompileScope, CompiledNode, Extras, render_node};
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::ExtraCte;
 use crate::name::UniqueId;
@@ -61,7 +61,9 @@ fn render_parts(id: &UniqueId, context: &Arc<CompileContext>) -> Outcome<Parts> 
         error.trace.push(format!("in ephemeral model {} ({})", node.name, node.original_file_path));
         error
     };
-    let (text, parents) = render_node(&Arc::new(node.clone()), context, Extras::new()).map_err(trace)?;
+    let node = Arc::new(node.clone());
+    let scope = Arc::new(CompileScope::of_node(&node, context, Extras::new()));
+    let (text, parents) = render_node(&node, scope).map_err(trace)?;
     Ok(Parts { text, ctes: collect(&parents, context)? })
 }
 

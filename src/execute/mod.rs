@@ -9,6 +9,7 @@ mod external;
 mod freshness;
 mod hook;
 mod message;
+mod microbatch;
 mod node;
 mod operation;
 mod prepare;
@@ -16,17 +17,21 @@ mod scheduler;
 mod script;
 mod session;
 mod show;
+mod strategy;
 mod target;
 mod test_outcome;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapter::Adapter;
+use crate::compile::Window;
 use crate::event::{Event, EventSink, Summary};
 use crate::jinja::Jinja;
 use crate::manifest::{Compiled, JsonMap, Manifest};
@@ -37,6 +42,7 @@ use crate::result::NodeResult;
 use crate::world::World;
 
 pub use freshness::{FreshnessOutcome, source_freshness};
+pub use microbatch::EarlierBatches;
 pub use operation::run_operation;
 pub use show::{ShowSubject, Shown, compile_text, show};
 pub use test_outcome::{Counted, Verdict, judge};
@@ -58,6 +64,16 @@ pub struct RunSettings {
     pub warn_error: bool,
     /// `--no-introspect` switches it off: `compile` then asks the database nothing.
     pub no_introspect: bool,
+    /// `--sample`: refs and sources with an `event_time` read this window only, and microbatch models have its batches.
+    pub sample: Option<Window>,
+    /// `--event-time-start` and `--event-time-end`: which batches microbatch models have.
+    pub event_time_start: Option<DateTime<Utc>>,
+    pub event_time_end: Option<DateTime<Utc>>,
+    /// When the command began: microbatch models end there. `retry` sets it to the beginning of the run it repeats.
+    pub started_at: Option<DateTime<Utc>>,
+    /// The batches that `retry` runs of each microbatch model: what `batch_results` of its entry in `run_results.json` holds, read by
+    /// [`EarlierBatches::from_json`]. A model that is not in it has the batches of any run.
+    pub batches: BTreeMap<UniqueId, EarlierBatches>,
 }
 
 impl RunSettings {

@@ -9,10 +9,11 @@ use super::hook::{self, When};
 use super::message::{CompiledFile, Failure, Sent};
 use super::session::Session;
 use super::test_outcome::{Counted, judge};
-use super::{script, target};
+use super::{microbatch, script, strategy, target};
 use crate::adapter::{AdapterError, Effect, Operation};
 use crate::artifact::TargetFolder;
-use crate::compile::{CompiledNode, compile};
+use crate::compile::{Batch, CompiledNode, compile, compile_batch};
+use crate::event::Event;
 use crate::manifest::Node;
 use crate::materialization::{self, Facts, Input, RelationState, Work};
 use crate::name::ResourceType;
@@ -41,6 +42,9 @@ impl Done {
 
 /// Runs one node to its result. Never fails: every error is in the result.
 pub(super) async fn run(session: &Arc<Session>, node: &Arc<Node>, thread_id: String) -> NodeResult {
+    if microbatch::applies(session, node) {
+        return microbatch::run(session, node, thread_id).await;
+    }
     let mut clock = Clock::start();
     let mut compiled = None;
     let outcome = work(session, node, &mut clock, &mut compiled).await;
@@ -116,6 +120,44 @@ async fn compile_step(session: &Arc<Session>, node: &Arc<Node>) -> Result<Compil
     Ok(compiled)
 }
 
+/// One batch of a microbatch model: compiled for its stretch of time, written, with the hooks of `moments` around it.
+pub(super) async fn batch_step(
+    session: &Arc<Session>,
+    node: &Arc<Node>,
+    batch: Batch,
+    moments: &[When],
+) -> Result<Effect, Failure> {
+    let (context, subject) = (session.context.clone(), node.clone());
+    let compiled = session.blocking(move || compile_batch(&subject, &context, batch)).await?;
+    let label = batch.label();
+    let path = target::write_batch(session, TargetFolder::Compiled, node, &label, &compiled.sql)
+        .map_err(|error| cannot_write(&error))?;
+    for when in moments.iter().filter(|when| when.is_before()) {
+        hook::run_node_hooks(session, node, &compiled, *when).await?;
+    }
+    let state = fetch_state(session, node, &compiled, Facts::Columns).await.map_err(|failure| failure.compiled_at(&path))?;
+    let capabilities = session.run.adapter.capabilities();
+    let strategy_macro = materialization::strategy_macro(node, &session.run.manifest);
+    let switches = session.switches();
+    let input = Input {
+        node,
+        compiled: &compiled,
+        state: &state,
+        capabilities: &capabilities,
+        switches,
+        strategy_macro,
+        batch: Some(&batch),
+    };
+    let planned = (materialization::find(node)?.plan)(&input)?;
+    target::write_batch(session, TargetFolder::Run, node, &label, &script::text(&planned))
+        .map_err(|error| cannot_write(&error))?;
+    let effect = operate(session, node, &compiled, planned).await.map_err(|failure| failure.compiled_at(&path))?;
+    for when in moments.iter().filter(|when| !when.is_before()) {
+        hook::run_node_hooks(session, node, &compiled, *when).await?;
+    }
+    Ok(effect)
+}
+
 async fn build_step(session: &Arc<Session>, node: &Arc<Node>, compiled: &CompiledNode) -> Result<Done, Failure> {
     let kind = materialization::find(node)?;
     let is_test = node.resource_type == ResourceType::Test;
@@ -125,7 +167,9 @@ async fn build_step(session: &Arc<Session>, node: &Arc<Node>, compiled: &Compile
     }
     let state = fetch_state(session, node, compiled, (kind.facts)(node)).await?;
     let capabilities = session.run.adapter.capabilities();
-    let input = Input { node, compiled, state: &state, capabilities: &capabilities, switches: session.switches() };
+    let strategy_macro = materialization::strategy_macro(node, &session.run.manifest);
+    let switches = session.switches();
+    let input = Input { node, compiled, state: &state, capabilities: &capabilities, switches, strategy_macro, batch: None };
     let planned = (kind.plan)(&input)?;
     if node.resource_type != ResourceType::Seed {
         target::write(session, TargetFolder::Run, node, &script::text(&planned)).map_err(|error| cannot_write(&error))?;
@@ -158,16 +202,10 @@ async fn fetch_state(session: &Session, node: &Node, compiled: &CompiledNode, fa
     Ok(state)
 }
 
-async fn apply(session: &Session, node: &Node, compiled: &CompiledNode, work: Work) -> Result<Done, Failure> {
-    let mut effect = Effect::default();
-    for operation in work.operations {
-        let sql = sql_of(&operation).map(str::to_string);
-        effect = session.run.adapter.apply(operation).await.map_err(|error| match sql {
-            Some(sql) => sent(session, node, compiled, error, &sql),
-            None => Failure::Database { error, sent: None },
-        })?;
-    }
-    let Some(check) = work.check else {
+async fn apply(session: &Arc<Session>, node: &Arc<Node>, compiled: &CompiledNode, mut work: Work) -> Result<Done, Failure> {
+    let check = work.check.take();
+    let effect = operate(session, node, compiled, work).await?;
+    let Some(check) = check else {
         return Ok(Done::of(&effect));
     };
     let rows = session.run.adapter.query(&check.sql, None).await;
@@ -179,8 +217,25 @@ async fn apply(session: &Session, node: &Node, compiled: &CompiledNode, work: Wo
     Ok(Done { status: verdict.status, message: verdict.message, failures: Some(verdict.failures), response })
 }
 
+/// Carries out the operations, then what a strategy macro of the project writes; what the last of them did.
+async fn operate(session: &Arc<Session>, node: &Arc<Node>, compiled: &CompiledNode, work: Work) -> Result<Effect, Failure> {
+    work.warnings.into_iter().for_each(|warning| session.run.events.emit(Event::Diagnostic(warning)));
+    let mut effect = Effect::default();
+    for operation in work.operations {
+        let sql = sql_of(&operation).map(str::to_string);
+        effect = session.run.adapter.apply(operation).await.map_err(|error| match sql {
+            Some(sql) => sent(session, node, compiled, error, &sql),
+            None => Failure::Database { error, sent: None },
+        })?;
+    }
+    match work.strategy {
+        Some(call) => strategy::run(session, node, compiled, &call).await,
+        None => Ok(effect),
+    }
+}
+
 /// A statement's failure with what is needed to show its place.
-fn sent(session: &Session, node: &Node, compiled: &CompiledNode, error: AdapterError, sql: &str) -> Failure {
+pub(super) fn sent(session: &Session, node: &Node, compiled: &CompiledNode, error: AdapterError, sql: &str) -> Failure {
     let path = session.display_path(&session.target_path(TargetFolder::Compiled, node));
     let file = CompiledFile { path, sql: compiled.sql.clone() };
     Failure::Database { error, sent: Some(Sent { sql: sql.to_string(), compiled: Some(file) }) }

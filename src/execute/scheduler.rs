@@ -317,6 +317,7 @@ fn subject(session: &Session, id: &UniqueId) -> Subject {
         resource_type,
         name: name.clone(),
         materialized: resource_type.to_string(),
+        is_microbatch: false,
         display_name: name.clone(),
         original_file_path: path.clone(),
     })

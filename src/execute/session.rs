@@ -16,7 +16,7 @@ use crate::compile::{AdapterIntrospect, CompileContext, CompileFlags, CompiledNo
 use crate::event::{Event, NodeInfo};
 use crate::jinja::Introspect;
 use crate::manifest::{Compiled, Manifest, Node};
-use crate::materialization::{Switches, stores_failures};
+use crate::materialization::{Switches, is_microbatch, stores_failures};
 use crate::name::{ResourceType, UniqueId};
 
 pub(super) struct Session {
@@ -120,6 +120,7 @@ pub(super) fn node_info(node: &Node) -> NodeInfo {
         resource_type: node.resource_type,
         name: node.name.clone(),
         materialized,
+        is_microbatch: is_microbatch(node),
         display_name,
         original_file_path: node.original_file_path.clone(),
     }
@@ -135,7 +136,7 @@ fn compile_context(run: &RunRequest, stop: &CancellationToken) -> Arc<CompileCon
             cancel: stop.clone(),
         }) as Arc<dyn Introspect>
     });
-    let flags = CompileFlags { empty: run.settings.empty };
+    let flags = CompileFlags { empty: run.settings.empty, sample: run.settings.sample };
     CompileContext::new(run.manifest.clone(), run.jinja.clone(), run.project.clone(), database, (run.events.clone(), flags))
 }
 

@@ -36,6 +36,7 @@ mod table;
 mod text;
 
 pub use engine::{Jinja, JinjaSettings, MacroCall, ReadEnv, TemplateText};
+pub use moment::utc;
 pub use registry::{MacroSource, builtin_macros};
 pub use static_calls::StaticCalls;
 

@@ -30,11 +30,16 @@ const MOST_ATTEMPTS: usize = 50;
 /// A log entry younger than this may belong to a table dropped and made anew under the same name while it was loaded.
 const SETTLED: Duration = Duration::from_secs(1);
 
+/// The table property that holds the names of [`TableNotes::cluster_by`], as a JSON list.
+const CLUSTER_BY: &str = "headwater.clusterBy";
+
 /// What a table says about itself beside its columns.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableNotes {
     pub description: Option<String>,
     pub column_descriptions: Vec<(String, String)>,
+    /// Columns by which the rows of each write are sorted.
+    pub cluster_by: Vec<String>,
 }
 
 /// Files that leave a table and files that enter it, decided on one version of it.
@@ -181,7 +186,10 @@ impl Lake {
             if written.base.is_some_and(|base| current.as_ref().and_then(DeltaTable::version) != Some(base)) {
                 return Ok(false);
             }
-            let mut metadata = new_metadata(&kernel_schema, partition_by, [(sweep::OURS, "true")])?;
+            let cluster_by = serde_json::json!(written.notes.cluster_by).to_string();
+            let mut settings = vec![(sweep::OURS, "true")];
+            settings.extend((!written.notes.cluster_by.is_empty()).then_some((CLUSTER_BY, cluster_by.as_str())));
+            let mut metadata = new_metadata(&kernel_schema, partition_by, settings)?;
             if let Some(description) = &written.notes.description {
                 metadata = metadata.with_description(description.clone())?;
             }
@@ -278,7 +286,9 @@ impl Lake {
             let comment = field.metadata().get("comment")?;
             Some((field.name().to_string(), comment.to_string()))
         };
+        let cluster_by = state.metadata().configuration().get(CLUSTER_BY).and_then(|names| serde_json::from_str(names).ok());
         Ok(TableNotes {
+            cluster_by: cluster_by.unwrap_or_default(),
             description: state.metadata().description().map(str::to_string),
             column_descriptions: state.schema().fields().filter_map(comment).collect(),
         })

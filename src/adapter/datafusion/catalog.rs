@@ -16,7 +16,9 @@ pub async fn catalog_entry(engine: &Arc<Engine>, relation: &Relation, relation_t
     let (notes, stats) = match engine.lake.resolve(&name).await? {
         None => return Ok(None),
         Some(Object::Table(table)) => (Lake::notes(&table)?, table_stats(&table)?),
-        Some(Object::View(view)) => (TableNotes { description: view.description, column_descriptions: view.columns }, Vec::new()),
+        Some(Object::View(view)) => {
+            (TableNotes { description: view.description, column_descriptions: view.columns, ..TableNotes::default() }, Vec::new())
+        }
         Some(_) => (TableNotes::default(), Vec::new()),
     };
     // A view whose parent is gone is still in the catalog, without columns.

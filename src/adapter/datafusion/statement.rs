@@ -11,7 +11,7 @@ use datafusion::prelude::{SQLOptions, SessionContext};
 use sqlparser::ast::Expr as SqlExpr;
 
 use super::change::{self, Recipe};
-use super::columns::{add_column, alter, drop_columns};
+use super::columns::{add_column, alter, drop_columns, retype_columns};
 use super::run;
 use super::session::{Engine, Scope};
 use super::write::{Update, delete, incremental, insert, merge_statement, update};
@@ -175,6 +175,10 @@ pub async fn apply(engine: &Arc<Engine>, operation: Operation) -> Done<Effect> {
             drop_columns(engine, &named(&relation), columns).await?;
             Ok(done("ALTER TABLE"))
         }
+        Operation::RetypeColumns { relation, columns } => {
+            retype_columns(engine, &named(&relation), &columns).await?;
+            Ok(done("ALTER TABLE"))
+        }
         Operation::LoadSeed { relation, file, delimiter, column_types, quote_columns } => {
             let options = SeedOptions { delimiter, column_types, quote_columns };
             load_seed(engine, &named(&relation), file, options).await
@@ -266,7 +270,9 @@ async fn create_view(engine: &Arc<Engine>, name: &TableName, query: &str, descri
 
 async fn create_table_as(engine: &Arc<Engine>, name: &TableName, query: &str, options: &TableOptions) -> Done<Effect> {
     let (session, plan) = query_plan(engine, query).await?;
-    let (schema, streams) = change::streams(&session, &plan).await?;
+    let cluster_by = column_names(&storable(plan.schema().as_arrow())?, &options.cluster_by, "cluster_by")?;
+    let (schema, streams) = change::streams(&session, &change::clustered(plan, &cluster_by)?).await?;
+    let options = &TableOptions { cluster_by, ..options.clone() };
     let rows = replace_table(engine, name, &storable(&schema)?, options, streams).await?;
     Ok(counted("SELECT", rows))
 }
@@ -288,7 +294,11 @@ async fn replace_table(
     streams: Vec<SendableRecordBatchStream>,
 ) -> Done<u64> {
     let partition_by = partition_names(schema, &options.partition_by)?;
-    let notes = TableNotes { description: options.description.clone(), column_descriptions: options.column_descriptions.clone() };
+    let notes = TableNotes {
+        description: options.description.clone(),
+        column_descriptions: options.column_descriptions.clone(),
+        cluster_by: options.cluster_by.clone(),
+    };
     let _guard = engine.lake.lock(name).await;
     let folder = engine.lake.storage().folder(name)?;
     let written = write_streams(folder.log().object_store(None), schema, &partition_by, streams).await?;
@@ -298,13 +308,24 @@ async fn replace_table(
     Ok(written.rows)
 }
 
-fn partition_names(schema: &SchemaRef, partition_by: &[String]) -> Done<Vec<String>> {
+/// The columns that a config of the layout names, as the table spells them.
+fn column_names(schema: &SchemaRef, wanted: &[String], config: &str) -> Done<Vec<String>> {
     let find = |name: &String| {
         let field = schema.fields().iter().find(|field| field.name().eq_ignore_ascii_case(name));
-        let missing = || LakeError::new("column-missing", format!("partition_by: the table has no column \"{name}\""));
+        let missing = || {
+            let error = LakeError::new("column-missing", format!("{config}: the table has no column \"{name}\""));
+            match crate::diagnostic::nearest(name, schema.fields().iter().map(|field| field.name().as_str())) {
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error,
+            }
+        };
         Ok(field.ok_or_else(missing)?.name().clone())
     };
-    let names = partition_by.iter().map(find).collect::<Result<Vec<_>, LakeError>>()?;
+    Ok(wanted.iter().map(find).collect::<Result<Vec<_>, LakeError>>()?)
+}
+
+fn partition_names(schema: &SchemaRef, partition_by: &[String]) -> Done<Vec<String>> {
+    let names = column_names(schema, partition_by, "partition_by")?;
     if !names.is_empty() && names.len() >= schema.fields().len() {
         return Err(LakeError::new("column-missing", "partition_by: at least one column must remain").into());
     }
