@@ -285,6 +285,18 @@ impl Adapter for DataFusion {
         Ok(entries)
     }
 
+    async fn hold(&self, relation: &Relation) -> Result<(), AdapterError> {
+        Ok(self.engine.lake.hold(&self.name(relation))?)
+    }
+
+    async fn publish(&self, relation: &Relation) -> Result<(), AdapterError> {
+        Ok(self.engine.lake.publish(&self.name(relation)).await?)
+    }
+
+    async fn discard(&self, relation: &Relation) -> Result<(), AdapterError> {
+        Ok(self.engine.lake.discard(&self.name(relation)).await?)
+    }
+
     async fn max_loaded_at(&self, sql: &str) -> Result<Option<DateTime<Utc>>, AdapterError> {
         let rows = self.query(sql, Some(1)).await?;
         match rows.rows.first().and_then(|row| row.first()) {

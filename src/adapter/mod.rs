@@ -180,6 +180,23 @@ pub trait Adapter: Send + Sync {
     /// Registers or refreshes an external table; returns a line for people.
     async fn stage_external(&self, table: &ExternalTable) -> Result<String, AdapterError>;
     async fn catalog(&self, relations: &[Relation]) -> Result<Vec<CatalogEntry>, AdapterError>;
+    /// From now on what is done to the relation is seen by this adapter only, until it is published or discarded.
+    async fn hold(&self, relation: &Relation) -> Result<(), AdapterError> {
+        Err(AdapterError {
+            code: "audit-unsupported",
+            message: format!("{relation}: this engine cannot hold a version back until it is tested"),
+            position: None,
+            help: Some("leave out --audit".into()),
+        })
+    }
+    /// Makes what was held back the relation's state for everybody, in one step.
+    async fn publish(&self, _relation: &Relation) -> Result<(), AdapterError> {
+        Ok(())
+    }
+    /// Forgets what was held back.
+    async fn discard(&self, _relation: &Relation) -> Result<(), AdapterError> {
+        Ok(())
+    }
     /// The newest value of a source's `loaded_at` expression, as UTC; for `source freshness`.
     async fn max_loaded_at(&self, sql: &str) -> Result<Option<chrono::DateTime<chrono::Utc>>, AdapterError>;
 }

@@ -292,6 +292,10 @@ pub struct RunFlags {
     pub no_empty: bool,
     #[command(flatten)]
     pub windows: WindowFlags,
+    /// With build: publish a new version of a node only when its tests have passed; until then, and if they fail, readers have the
+    /// version before
+    #[arg(long)]
+    pub audit: bool,
     /// Keep the rows that fail tests in tables [env: DBT_STORE_FAILURES]
     #[arg(long)]
     pub store_failures: bool,

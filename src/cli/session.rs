@@ -146,6 +146,7 @@ impl Session {
             store_failures: on(flags.store_failures, "DBT_STORE_FAILURES") || project_flag("store_failures"),
             warn_error: self.settings.warnings.all_errors || project_flag("warn_error"),
             no_introspect: flags.no_introspect,
+            audit: flags.audit,
             sample,
             event_time_start,
             event_time_end,

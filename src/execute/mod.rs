@@ -4,6 +4,7 @@
 //! `on-run-end`. A node goes: compile, pre-hooks, materialize, post-hooks. Nothing a node does ends the run: mistakes, the
 //! engine's errors and panics become results.
 
+mod audit;
 mod clock;
 mod external;
 mod freshness;
@@ -64,6 +65,8 @@ pub struct RunSettings {
     pub warn_error: bool,
     /// `--no-introspect` switches it off: `compile` then asks the database nothing.
     pub no_introspect: bool,
+    /// `build --audit`: a new version is published only when the node's tests have passed.
+    pub audit: bool,
     /// `--sample`: refs and sources with an `event_time` read this window only, and microbatch models have its batches.
     pub sample: Option<Window>,
     /// `--event-time-start` and `--event-time-end`: which batches microbatch models have.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::task::JoinSet;
 
-use super::node;
 use super::session::{Session, node_info};
+use super::{audit, node};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, NodeInfo};
 use crate::manifest::Node;
@@ -37,6 +37,7 @@ pub(super) async fn walk(session: &Arc<Session>) -> Vec<NodeResult> {
     }
     walk.drain().await;
     walk.skip_the_rest();
+    audit::settle(session, &mut walk.results).await;
     walk.results
 }
 
@@ -167,7 +168,7 @@ impl<'a> Walk<'a> {
         }
         let session = self.session.clone();
         self.running.spawn(async move {
-            let work = AssertUnwindSafe(node::run(&session, &node, thread_id.clone())).catch_unwind();
+            let work = AssertUnwindSafe(audit::run(&session, &node, thread_id.clone())).catch_unwind();
             let result = tokio::select! {
                 biased;
                 outcome = work => Some(outcome.unwrap_or_else(|panic| panicked(&session, &node, thread_id, panic.as_ref()))),

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::RunRequest;
+use super::audit::Audit;
 use crate::artifact::{TargetFolder, target_file};
 use crate::compile::{AdapterIntrospect, CompileContext, CompileFlags, CompiledNode};
 use crate::event::{Event, NodeInfo};
@@ -26,6 +27,8 @@ pub(super) struct Session {
     pub stop: CancellationToken,
     /// Nodes that cannot run, with the reason: a schema or an external table they need could not be made.
     pub blocked: HashMap<UniqueId, String>,
+    /// What is held back until it is tested, under `--audit`.
+    pub audit: Option<Audit>,
     compiled: Mutex<HashMap<UniqueId, Compiled>>,
 }
 
@@ -33,7 +36,8 @@ impl Session {
     pub fn new(run: RunRequest) -> Self {
         let stop = run.cancel.child_token();
         let context = compile_context(&run, &stop);
-        Self { run, context, stop, blocked: HashMap::new(), compiled: Mutex::default() }
+        let audit = Audit::of(&run, |node| builds_relation(node, run.settings.store_failures));
+        Self { run, context, stop, blocked: HashMap::new(), audit, compiled: Mutex::default() }
     }
 
     pub fn switches(&self) -> Switches {
@@ -95,12 +99,16 @@ impl Session {
 
     /// Whether the node becomes a relation in this run.
     pub fn builds_relation(&self, node: &Node) -> bool {
-        match node.resource_type {
-            ResourceType::Model => !node.is_ephemeral(),
-            ResourceType::Seed | ResourceType::Snapshot => true,
-            ResourceType::Test => stores_failures(node, self.run.settings.store_failures),
-            _ => false,
-        }
+        builds_relation(node, self.run.settings.store_failures)
+    }
+}
+
+fn builds_relation(node: &Node, store_failures: bool) -> bool {
+    match node.resource_type {
+        ResourceType::Model => !node.is_ephemeral(),
+        ResourceType::Seed | ResourceType::Snapshot => true,
+        ResourceType::Test => stores_failures(node, store_failures),
+        _ => false,
     }
 }
 

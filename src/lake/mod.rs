@@ -10,6 +10,7 @@ mod delimited;
 mod error;
 mod external;
 mod guess;
+mod held;
 mod seed;
 mod storage;
 mod sweep;

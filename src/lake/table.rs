@@ -180,7 +180,6 @@ impl Lake {
         written: Replacement<'_>,
     ) -> LakeResult<bool> {
         let kernel_schema = kernel_schema(schema, &written.notes.column_descriptions)?;
-        let log = folder.log();
         for _ in 0..MOST_ATTEMPTS {
             let current = self.open_folder(folder).await?;
             if written.base.is_some_and(|base| current.as_ref().and_then(DeltaTable::version) != Some(base)) {
@@ -206,7 +205,7 @@ impl Lake {
             actions.extend(written.added.iter().cloned().map(Action::Add));
             let version = current.as_ref().and_then(DeltaTable::version).map_or(0, |version| version + 1);
             let operation = DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by: None, predicate: None };
-            if self.commit(&log, version, actions, operation).await? {
+            if self.commit(folder, version, actions, operation).await? {
                 return Ok(true);
             }
         }
@@ -215,7 +214,6 @@ impl Lake {
 
     /// Adds files to a table, whatever others commit meanwhile, as long as its columns stay.
     pub async fn append(&self, folder: &Folder, base: &DeltaTable, added: &[Add]) -> LakeResult<()> {
-        let log = folder.log();
         for _ in 0..MOST_ATTEMPTS {
             let current = self.open_folder(folder).await?.ok_or_else(|| contended(folder))?;
             if current.snapshot()?.metadata() != base.snapshot()?.metadata() {
@@ -224,7 +222,7 @@ impl Lake {
             let actions = added.iter().cloned().map(Action::Add).collect();
             let version = current.version().unwrap_or_default() + 1;
             let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
-            if self.commit(&log, version, actions, operation).await? {
+            if self.commit(folder, version, actions, operation).await? {
                 return Ok(());
             }
         }
@@ -238,7 +236,7 @@ impl Lake {
         let removed = change.removed.into_iter().map(Action::Remove);
         let actions: Vec<Action> = removed.chain(change.added.into_iter().map(Action::Add)).collect();
         let operation = DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by: None, predicate: None };
-        self.commit(&folder.log(), version, actions, operation).await
+        self.commit(folder, version, actions, operation).await
     }
 
     /// Changes a table's columns without touching its rows: `schema` adds nullable columns at the end.
@@ -252,12 +250,12 @@ impl Lake {
         let mut actions = vec![Action::Metadata(metadata)];
         actions.extend(upgraded_protocol(state.protocol(), schema)?.map(Action::Protocol));
         let operation = DeltaOperation::AddColumn { fields: Vec::new() };
-        self.commit(&folder.log(), base.version().unwrap_or_default() + 1, actions, operation).await
+        self.commit(folder, base.version().unwrap_or_default() + 1, actions, operation).await
     }
 
     /// Puts one log entry if its version is free; false if it is taken.
-    async fn commit(&self, log: &LogStoreRef, version: u64, actions: Vec<Action>, operation: DeltaOperation) -> LakeResult<bool> {
-        let id = Uuid::new_v4();
+    async fn commit(&self, folder: &Folder, version: u64, actions: Vec<Action>, operation: DeltaOperation) -> LakeResult<bool> {
+        let (id, log) = (Uuid::new_v4(), folder.log());
         let engine = HashMap::from([
             ("engineInfo".to_string(), serde_json::json!(concat!("headwater/", env!("CARGO_PKG_VERSION")))),
             ("txnId".to_string(), serde_json::json!(id.to_string())),
@@ -273,8 +271,8 @@ impl Lake {
             }
             Err(error) => return Err(transaction(error)),
         }
-        if (version + 1).is_multiple_of(CHECKPOINT_EVERY) {
-            checkpoint(log.clone(), version).await;
+        if (version + 1).is_multiple_of(CHECKPOINT_EVERY) && !self.is_held(&folder.path.clone().join("_delta_log")) {
+            checkpoint(log, version).await;
         }
         Ok(true)
     }
