@@ -8,6 +8,7 @@ mod information_schema;
 mod rows;
 mod session;
 mod statement;
+mod travel;
 mod write;
 
 use std::path::Path;
@@ -206,6 +207,12 @@ impl Adapter for DataFusion {
 
     async fn query(&self, sql: &str, limit: Option<usize>) -> Result<Rows, AdapterError> {
         let scope = Scope::new(Arc::clone(&self.engine));
+        let (session, plan) = scope.plan(sql).await?;
+        run(&session, plan, limit).await
+    }
+
+    async fn query_as_of(&self, sql: &str, limit: Option<usize>, as_of: &str) -> Result<Rows, AdapterError> {
+        let scope = Scope::as_of(Arc::clone(&self.engine), travel::as_of(as_of));
         let (session, plan) = scope.plan(sql).await?;
         run(&session, plan, limit).await
     }

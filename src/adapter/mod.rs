@@ -166,6 +166,15 @@ pub trait Adapter: Send + Sync {
     fn capabilities(&self) -> Capabilities;
     /// A query's rows, at most `limit` of them if given.
     async fn query(&self, sql: &str, limit: Option<usize>) -> Result<Rows, AdapterError>;
+    /// A query whose tables are read as they were: `as_of` is a version's number or a moment.
+    async fn query_as_of(&self, _sql: &str, _limit: Option<usize>, as_of: &str) -> Result<Rows, AdapterError> {
+        Err(AdapterError {
+            code: "time-travel-unsupported",
+            message: format!("this engine keeps no versions of its tables: nothing can be read as of {as_of}"),
+            position: None,
+            help: None,
+        })
+    }
     /// Any statement or several separated by `;`; the last one's rows.
     async fn execute(&self, sql: &str) -> Result<Rows, AdapterError>;
     async fn apply(&self, operation: Operation) -> Result<Effect, AdapterError>;

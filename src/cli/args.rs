@@ -481,6 +481,9 @@ pub struct ShowArgs {
     pub full_refresh: bool,
     #[command(flatten)]
     pub introspection: Introspection,
+    /// Read tables as they were: a version's number, or a time in UTC such as '2024-09-17 10:00'
+    #[arg(long, value_name = "VERSION|TIME")]
+    pub as_of: Option<String>,
     /// At most so many rows; -1 for all
     #[arg(long, default_value_t = 5, allow_hyphen_values = true, value_name = "N")]
     pub limit: i64,

@@ -65,6 +65,8 @@ pub struct RunSettings {
     pub warn_error: bool,
     /// `--no-introspect` switches it off: `compile` then asks the database nothing.
     pub no_introspect: bool,
+    /// `show --as-of`: tables are read as they were, at a version or a moment.
+    pub as_of: Option<String>,
     /// `build --audit`: a new version is published only when the node's tests have passed.
     pub audit: bool,
     /// `--sample`: refs and sources with an `event_time` read this window only, and microbatch models have its batches.

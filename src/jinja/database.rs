@@ -59,7 +59,9 @@ fn method(name: &str) -> Option<Native> {
         | "add_query"
         | "close_connection"
         | "release_connection" => |_, _, _| Ok(Value::from("")),
-        "valid_incremental_strategies" => |_, _, _| Ok(list(["append", "merge", "delete+insert"].map(Value::from).to_vec())),
+        "valid_incremental_strategies" => {
+            |_, _, _| Ok(list(["append", "merge", "delete+insert", "insert_overwrite", "microbatch"].map(Value::from).to_vec()))
+        }
         "supports" => |_, _, _| Ok(Value::from(false)),
         _ => return None,
     })

@@ -15,6 +15,7 @@ mod seed;
 mod storage;
 mod sweep;
 mod table;
+mod travel;
 mod types;
 mod value;
 mod write;

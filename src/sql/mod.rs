@@ -14,6 +14,7 @@ mod operator;
 mod parse;
 mod plan;
 mod rewrite;
+mod travel;
 mod types;
 
 use std::fmt;
@@ -24,6 +25,7 @@ pub use command::{AlterColumn, Column, Command, Drop, DropKind, Merge, command};
 pub use function::{register_functions, spelt};
 pub use plan::{plan, plan_statement};
 pub use rewrite::{ColumnLookup, rewrite};
+pub use travel::{ALL_TABLES, Pin, pinned};
 pub use types::{arrow_type, type_name};
 
 /// A mistake in a statement, with the place where it is known.

@@ -8,8 +8,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
 
-use super::SqlError;
 use super::dialect::WarehouseDialect;
+use super::{SqlError, travel};
 
 /// How deep expressions may nest before the parser gives up rather than overflow the stack.
 const RECURSION_LIMIT: usize = 300;
@@ -25,8 +25,9 @@ pub(super) fn statements_with_text(sql: &str) -> Result<Vec<(Statement, String)>
         .into_iter()
         .map(|tokens| {
             let text = lines.text(sql, &tokens);
-            let mut parser =
-                Parser::new(&dialect).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(without_noise(tokens));
+            let mut parser = Parser::new(&dialect)
+                .with_recursion_limit(RECURSION_LIMIT)
+                .with_tokens_with_locations(travel::fold(without_noise(tokens)));
             let statement = parser.parse_statement().map_err(from_parser)?;
             match parser.peek_token_ref().token {
                 Token::EOF => Ok((statement, text)),

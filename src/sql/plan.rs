@@ -26,7 +26,7 @@ use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use sqlparser::ast::{Expr as SqlExpr, Ident, ObjectName, Statement, Visit, Visitor};
 
 use super::rewrite::{self, ColumnLookup};
-use super::{SqlError, operator, parse, types};
+use super::{SqlError, operator, parse, travel, types};
 
 /// Plans one query over the tables of a session.
 ///
@@ -47,6 +47,7 @@ pub async fn plan(ctx: &SessionContext, sql: &str) -> Result<LogicalPlan, SqlErr
 /// As [`plan`].
 pub async fn plan_statement(ctx: &SessionContext, mut statement: Statement) -> Result<LogicalPlan, SqlError> {
     let state = ctx.state();
+    travel::table_changes(&mut statement)?;
     let places = Places::of(&statement);
     let tables = tables(&state, &statement).await.map_err(|e| places.explain(&e, &[]))?;
     let names: Vec<String> = state.scalar_functions().keys().chain(state.aggregate_functions().keys()).cloned().collect();

@@ -215,7 +215,7 @@ fn file_name(path: &str) -> String {
     path.rsplit('/').next().unwrap_or(path).to_string()
 }
 
-async fn touched_provider(
+pub async fn touched_provider(
     engine: &Engine,
     table: &DeltaTable,
     touched: &[LogicalFileView],

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
@@ -19,7 +20,7 @@ use crate::adapter::{AdapterError, Effect, Operation, TableOptions};
 use crate::lake::{LakeError, Object, Replacement, SeedOptions, TableName, TableNotes, View, read_seed, storable, write_streams};
 use crate::name::{Relation, RelationType, quote_identifier};
 use crate::rows::{ColumnType, Rows};
-use crate::sql::{self, Command, DropKind};
+use crate::sql::{self, Command, DropKind, Pin};
 
 /// What a step gives.
 pub type Done<T> = Result<T, AdapterError>;
@@ -120,6 +121,7 @@ async fn changed_rows(engine: &Arc<Engine>, command: Command) -> Done<Effect> {
             }
             Ok(done("TRUNCATE TABLE"))
         }
+        Command::Vacuum { table } => vacuum(engine, table.as_ref()).await,
         Command::AlterTable { table, if_exists, changes } => {
             let name = place(engine, &table);
             if if_exists && engine.lake.resolve(&name).await?.is_none() {
@@ -152,6 +154,32 @@ async fn truncate(engine: &Arc<Engine>, name: &TableName) -> Done<()> {
     let nothing = Recipe { given: HashMap::new(), touch: None, refuse: None, numbered: false, rows };
     change::change(engine, name, &nothing).await?;
     Ok(())
+}
+
+/// Sweeps one table, or all of the warehouse's; `retain n hours` stands in the name.
+async fn vacuum(engine: &Arc<Engine>, table: Option<&Relation>) -> Done<Effect> {
+    let identifier = table.map_or(sql::ALL_TABLES, |table| table.identifier.as_str());
+    let (identifier, retention) = match sql::pinned(identifier) {
+        Some((table, Pin::Retain { hours })) => (table, Some(Duration::from_secs(hours.saturating_mul(3600)))),
+        _ => (identifier, None),
+    };
+    let mut names = Vec::new();
+    match table.filter(|_| identifier != sql::ALL_TABLES) {
+        Some(table) => names.push(place(engine, &Relation { identifier: identifier.to_string(), ..table.clone() })),
+        None => {
+            for schema in engine.lake.schemas().await? {
+                let listed = engine.lake.list(&schema).await?.into_iter().filter(|(_, entry)| entry.is_none());
+                names.extend(listed.map(|(table, _)| TableName::new(schema.as_str(), table)));
+            }
+        }
+    }
+    let mut deleted = 0;
+    for name in &names {
+        change::table(engine, name).await?;
+        deleted += engine.lake.sweep_table(name, retention).await?;
+    }
+    engine.lake.sweep_abandoned().await?;
+    Ok(counted("VACUUM", deleted as u64))
 }
 
 /// Does one operation.
