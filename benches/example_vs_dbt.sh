@@ -3,6 +3,7 @@
 #
 #   benches/example_vs_dbt.sh [DBT]        DBT: the dbt program, `dbt` if not given
 #   SCALES="1 10" RUNS=3 THREADS=4         as given here if not set
+#   HEADWATER_BINARY=<path> runs that program instead of a release build made here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,8 +13,8 @@ runs="${RUNS:-3}"
 threads="${THREADS:-4}"
 command -v "$dbt" >/dev/null || { echo "skipped: there is no dbt at $dbt"; exit 0; }
 
-cargo build --release --quiet
-headwater="${CARGO_TARGET_DIR:-$PWD/target}/release/headwater"
+headwater="${HEADWATER_BINARY:-${CARGO_TARGET_DIR:-$PWD/target}/release/headwater}"
+[ -n "${HEADWATER_BINARY:-}" ] || cargo build --release --quiet
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 export DO_NOT_TRACK=1 DBT_SEND_ANONYMOUS_USAGE_STATS=false

@@ -3,6 +3,7 @@
 #
 #   benches/parse_vs_dbt.sh GENERATOR DBT   GENERATOR: a script that takes `--models N --out DIR`; DBT: the dbt 2.0 program
 #   MODELS=1000 RUNS=5                      as given here if not set
+#   HEADWATER_BINARY=<path> runs that program instead of a release build made here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,8 +14,8 @@ runs="${RUNS:-5}"
 [ -f "$generator" ] || { echo "skipped: there is no generator at '$generator'"; exit 0; }
 command -v "$dbt" >/dev/null || { echo "skipped: there is no dbt at '$dbt'"; exit 0; }
 
-cargo build --release --quiet
-headwater="${CARGO_TARGET_DIR:-$PWD/target}/release/headwater"
+headwater="${HEADWATER_BINARY:-${CARGO_TARGET_DIR:-$PWD/target}/release/headwater}"
+[ -n "${HEADWATER_BINARY:-}" ] || cargo build --release --quiet
 benches="$PWD/benches"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT

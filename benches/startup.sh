@@ -3,12 +3,13 @@
 #
 #   benches/startup.sh
 #   RUNS=5                                  as given here if not set
+#   HEADWATER_BINARY=<path> runs that program instead of a release build made here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 runs="${RUNS:-5}"
-cargo build --release --quiet
-headwater="${CARGO_TARGET_DIR:-$PWD/target}/release/headwater"
+headwater="${HEADWATER_BINARY:-${CARGO_TARGET_DIR:-$PWD/target}/release/headwater}"
+[ -n "${HEADWATER_BINARY:-}" ] || cargo build --release --quiet
 measure="$PWD/benches/measure.py"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT

@@ -49,6 +49,8 @@ pub mod execute;
 
 pub mod docs;
 
+pub mod packages;
+
 pub mod generate;
 
 pub mod serve;

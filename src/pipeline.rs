@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::Utc;
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapter::{self, Adapter, CatalogEntry};
-use crate::artifact::{self, ArtifactMetadata};
+use crate::artifact::{self, ArtifactMetadata, Journal, Unfinished};
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::docs::{self, SiteInput};
 use crate::event::{Event, EventSink};
 use crate::execute::{self, FreshnessOutcome, RunOutcome, RunRequest, RunSettings};
-use crate::graph::{self, Dag, SelectionArgs};
+use crate::graph::{self, Dag, SelectionArgs, State};
 use crate::invocation::Invocation;
 use crate::jinja::Jinja;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, NodeLineage};
 use crate::name::{Relation, UniqueId};
 use crate::plan::{self, Plan, Verb};
 use crate::project::{self, LoadOptions, Project};
@@ -84,15 +84,37 @@ pub struct Runner {
     pub events: Arc<dyn EventSink>,
     pub cancel: CancellationToken,
     pub world: Arc<dyn World>,
+    pub deferral: Option<Deferral>,
+}
+
+/// What `--defer` reads unbuilt nodes from.
+#[derive(Clone)]
+pub struct Deferral {
+    pub state: Arc<State>,
+    /// `--favor-state`: also where the node is built here, unless it is selected.
+    pub favor: bool,
+}
+
+/// The artifacts of an earlier run in `folder` (from the project's root).
+pub fn read_state(project: &Project, folder: &Path) -> Outcome<State> {
+    artifact::read_state(&project.root.join(folder), &project.target_path).map_err(|error| {
+        let help = "it must hold artifacts that a run wrote";
+        Box::new(Diagnostic::error("state-unreadable", error.to_string()).help(help))
+    })
 }
 
 impl Runner {
     /// A request for the executor; connects.
-    pub async fn request(self, loaded: &Loaded, plan: Plan) -> Outcome<RunRequest> {
+    pub async fn request(mut self, loaded: &Loaded, plan: Plan) -> Outcome<RunRequest> {
+        let adapter = connect(&loaded.project).await?;
+        if let Some(deferral) = &self.deferral {
+            let deferred = execute::deferred(&loaded.manifest, adapter.as_ref(), &plan, (&deferral.state, deferral.favor)).await;
+            self.settings.deferred = Arc::new(deferred.map_err(|error| Box::new(Diagnostic::error(error.code, error.message)))?);
+        }
         Ok(RunRequest {
             manifest: loaded.manifest.clone(),
             jinja: loaded.jinja.clone(),
-            adapter: connect(&loaded.project).await?,
+            adapter,
             project: loaded.project.clone(),
             plan,
             settings: self.settings,
@@ -108,6 +130,65 @@ pub async fn run(loaded: &Loaded, verb: Verb, selected: &IndexSet<UniqueId>, run
     let plan = plan::plan(&loaded.manifest, &loaded.dag, verb, selected);
     let request = runner.request(loaded, plan).await?;
     Ok(execute::run(request).await)
+}
+
+/// [`run`] with a journal in the target folder, so that `retry` knows what was open if the process is killed.
+/// [`write_run`] ends the journal.
+pub async fn run_with_journal(
+    loaded: &Loaded,
+    verb: Verb,
+    selected: &IndexSet<UniqueId>,
+    (mut runner, invocation): (Runner, &Invocation),
+) -> Outcome<RunOutcome> {
+    let plan = plan::plan(&loaded.manifest, &loaded.dag, verb, selected);
+    let nodes = plan.steps.iter().map(|step| step.unique_id.clone()).collect();
+    // A run without its journal is as good: only a `retry` after a kill misses it.
+    if let Ok(journal) = Journal::begin(&loaded.project.target_path, &invocation.args, nodes) {
+        runner.events = Arc::new(Noted { journal, events: runner.events });
+    }
+    let request = runner.request(loaded, plan).await?;
+    Ok(execute::run(request).await)
+}
+
+/// What a killed run in this target folder left open, if the last one was killed.
+pub fn unfinished_run(target: &Path) -> Option<Unfinished> {
+    artifact::read_journal(target)
+}
+
+/// Events on their way, with each node's end noted.
+struct Noted {
+    journal: Journal,
+    events: Arc<dyn EventSink>,
+}
+
+impl EventSink for Noted {
+    fn emit(&self, event: Event) {
+        if let Event::NodeFinished { result, .. } = &event {
+            self.journal.note(result);
+        }
+        self.events.emit(event);
+    }
+}
+
+/// Where the columns of the chosen nodes, and of all above them, come from.
+pub async fn column_lineage(
+    loaded: &Loaded,
+    chosen: &IndexSet<UniqueId>,
+    runner: Runner,
+) -> Outcome<IndexMap<UniqueId, Arc<NodeLineage>>> {
+    let plan = plan::plan(&loaded.manifest, &loaded.dag, Verb::Compile, chosen);
+    let request = runner.request(loaded, plan).await?;
+    Ok(execute::column_lineage(request).await)
+}
+
+/// Puts lineage into the manifest, for what is written from it.
+pub fn keep_lineage(loaded: &mut Loaded, lineage: IndexMap<UniqueId, Arc<NodeLineage>>) {
+    let manifest = Arc::make_mut(&mut loaded.manifest);
+    for (id, lineage) in lineage {
+        if let Some(node) = manifest.nodes.get_mut(&id) {
+            node.lineage = Some(lineage);
+        }
+    }
 }
 
 /// Checks how fresh the selected sources are.
@@ -142,8 +223,13 @@ pub fn write_manifest(loaded: &Loaded, invocation: &Invocation) -> Outcome<()> {
 pub fn write_run(loaded: &mut Loaded, outcome: &RunOutcome, invocation: &Invocation) -> Outcome<()> {
     keep_compiled(loaded, outcome);
     write_manifest(loaded, invocation)?;
+    let path = loaded.project.target_path.join("column_lineage.json");
+    written(&path, artifact::write_column_lineage(&path, &loaded.manifest, &metadata(invocation)))?;
     let path = loaded.project.target_path.join("run_results.json");
-    written(&path, artifact::write_run_results(&path, &outcome.results, outcome.elapsed, &invocation.args, &metadata(invocation)))
+    let about = metadata(invocation);
+    written(&path, artifact::write_run_results(&path, &outcome.results, outcome.elapsed, &invocation.args, &about))?;
+    artifact::end_journal(&loaded.project.target_path);
+    Ok(())
 }
 
 /// Puts what compiling gave into the manifest.
@@ -152,6 +238,7 @@ fn keep_compiled(loaded: &mut Loaded, outcome: &RunOutcome) {
     for (id, compiled) in &outcome.compiled {
         if let Some(node) = manifest.nodes.get_mut(id) {
             node.compiled = Some(compiled.clone());
+            node.lineage = compiled.lineage.clone();
         }
     }
 }
@@ -179,8 +266,10 @@ pub async fn docs(loaded: &mut Loaded, request: &DocsRequest, invocation: &Invoc
     if request.compile.is_some() {
         let outcome = execute::compile_only(run).await;
         if let Some(failed) = outcome.results.iter().find(|result| result.is_failure()) {
-            let message = failed.message.clone().unwrap_or_default();
-            return Diagnostic::error("docs-compile", format!("{} does not compile: {message}", failed.unique_id))
+            let (id, message) = (failed.unique_id.clone(), failed.message.clone().unwrap_or_default());
+            // What failed can be retried.
+            write_run(loaded, &outcome, invocation)?;
+            return Diagnostic::error("docs-compile", format!("{id} does not compile: {message}"))
                 .help("mend it, or write the site without compiled code: --no-compile")
                 .fail();
         }

@@ -66,3 +66,19 @@ pub struct Rows {
     /// Rows written, for statements that write.
     pub rows_affected: Option<u64>,
 }
+
+/// What the database said of a statement, and the rows it gave.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answer {
+    /// The database's own word: `SELECT 5`, `CREATE VIEW`, `INSERT 0 7`.
+    pub message: String,
+    pub rows: Rows,
+}
+
+impl Answer {
+    /// The message's words without its numbers: dbt's `code`.
+    pub fn code(&self) -> String {
+        let words = self.message.split_whitespace().filter(|word| word.parse::<u64>().is_err());
+        words.collect::<Vec<_>>().join(" ")
+    }
+}

@@ -3,10 +3,14 @@
 mod catalog;
 mod change;
 mod columns;
+mod constraint;
+mod estimate;
 mod files;
 mod information_schema;
+mod offline;
 mod rows;
 mod session;
+mod snapshot;
 mod statement;
 mod travel;
 mod write;
@@ -18,6 +22,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use datafusion::common::DFSchema;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
@@ -25,10 +30,12 @@ use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use serde_json::{Map, Value as Json};
 
 use self::session::{Engine, PlanError, Scope};
-use super::{Adapter, AdapterError, Capabilities, CatalogEntry, Effect, ExternalTable, Operation};
-use crate::lake::{Entry, ExternalDefinition, Lake, LakeError, Object, Storage, TableName};
+use super::{
+    Adapter, AdapterError, Capabilities, CatalogEntry, Declared, Effect, ExternalTable, Operation, PlannedQuery, QueryToPlan,
+};
+use crate::lake::{Entry, ExternalDefinition, Lake, LakeError, Object, SeedOptions, Storage, TableName, read_seed};
 use crate::name::{Relation, RelationType};
-use crate::rows::{Cell, ColumnType, Rows};
+use crate::rows::{Answer, Cell, ColumnType, Rows};
 use crate::sql::{self, SqlError};
 
 /// Where the warehouse lies if the target names no `path`.
@@ -57,7 +64,7 @@ impl From<PlanError> for AdapterError {
 
 impl From<SqlError> for AdapterError {
     fn from(error: SqlError) -> Self {
-        Self { code: "sql-plan", message: error.message, position: error.position, help: error.help }
+        Self { code: error.code, message: error.message, position: error.position, help: error.help }
     }
 }
 
@@ -103,7 +110,8 @@ impl DataFusion {
             let url = url::Url::parse(&format!("s3://{bucket}/")).map_err(|error| invalid(error.to_string()))?;
             runtime.register_object_store(&url, Arc::clone(&storage.store));
         }
-        let context = SessionContext::new_with_config_rt(config, runtime);
+        let state = SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime);
+        let context = SessionContext::new_with_state(state.with_statistics_registry(estimate::registry()).build());
         sql::register_functions(&context);
         let engine = Engine {
             lake: Lake::new(storage),
@@ -134,6 +142,8 @@ fn config(settings: Option<&Json>, threads: usize) -> Result<SessionConfig, Adap
     // the result names all of them again. That grows with the square of the rows.
     options.execution.parquet.schema_force_view_types = false;
     options.sql_parser.map_string_types_to_utf8view = false;
+    // Which side of a join is held is decided by our own estimates.
+    options.optimizer.use_statistics_registry = true;
     // Small results are common, and each of `threads` models runs at once: partitions are for big ones.
     options.execution.planning_concurrency = cores.min(threads.max(1)).max(1);
     options.sql_parser.collect_spans = true;
@@ -195,6 +205,14 @@ async fn run(session: &SessionContext, plan: LogicalPlan, limit: Option<usize>) 
     Ok(rows::rows(&schema, &batches)?)
 }
 
+/// What failed while a query ran, with its place where it can be told.
+fn placed(error: AdapterError, sql: &str) -> AdapterError {
+    match sql::failed_cast(&error.message, sql) {
+        Some(found) if error.position.is_none() => AdapterError { code: error.code, ..found.into() },
+        _ => error,
+    }
+}
+
 fn arrow_schema(schema: &DFSchema) -> arrow::datatypes::Schema {
     schema.as_arrow().clone()
 }
@@ -208,7 +226,7 @@ impl Adapter for DataFusion {
     async fn query(&self, sql: &str, limit: Option<usize>) -> Result<Rows, AdapterError> {
         let scope = Scope::new(Arc::clone(&self.engine));
         let (session, plan) = scope.plan(sql).await?;
-        run(&session, plan, limit).await
+        run(&session, plan, limit).await.map_err(|error| placed(error, sql))
     }
 
     async fn query_as_of(&self, sql: &str, limit: Option<usize>, as_of: &str) -> Result<Rows, AdapterError> {
@@ -221,8 +239,19 @@ impl Adapter for DataFusion {
         statement::execute(&self.engine, sql).await
     }
 
+    async fn answer(&self, sql: &str, _begin: bool) -> Result<Answer, AdapterError> {
+        statement::answer(&self.engine, sql).await
+    }
+
     async fn apply(&self, operation: Operation) -> Result<Effect, AdapterError> {
-        statement::apply(&self.engine, operation).await
+        let sql = match &operation {
+            Operation::CreateTableAs { sql, .. } | Operation::Write { sql, .. } => Some(sql.clone()),
+            _ => None,
+        };
+        statement::apply(&self.engine, operation).await.map_err(|error| match sql {
+            Some(sql) => placed(error, &sql),
+            None => error,
+        })
     }
 
     async fn relation_type(&self, relation: &Relation) -> Result<Option<RelationType>, AdapterError> {
@@ -248,6 +277,32 @@ impl Adapter for DataFusion {
         // Types are final only after coercion.
         let plan = session.state().optimize(&plan)?;
         Ok(rows::column_types(&arrow_schema(plan.schema())))
+    }
+
+    async fn seed_columns(&self, load: &Operation) -> Result<Vec<ColumnType>, AdapterError> {
+        let Operation::LoadSeed { file, delimiter, column_types, quote_columns, .. } = load.clone() else {
+            return Ok(Vec::new());
+        };
+        let options = SeedOptions { delimiter, column_types, quote_columns };
+        let read = tokio::task::spawn_blocking(move || read_seed(&file, &options)).await;
+        let seed = read.map_err(|error| LakeError::new("io", error.to_string()))??;
+        Ok(rows::column_types(&seed.schema))
+    }
+
+    async fn plan(&self, query: &QueryToPlan<'_>) -> Result<Option<PlannedQuery>, AdapterError> {
+        offline::plan(&self.engine, query).await
+    }
+
+    async fn declared_columns(&self, declared: &Declared) -> Result<Option<SchemaRef>, AdapterError> {
+        offline::declared_columns(declared)
+    }
+
+    async fn stored_columns(&self, relation: &Relation) -> Result<Option<SchemaRef>, AdapterError> {
+        let name = self.name(relation);
+        match self.engine.lake.resolve(&name).await? {
+            None => Ok(None),
+            Some(_) => Ok(Some(relation_schema(&self.engine, &name).await?)),
+        }
     }
 
     async fn list_relations(&self, schema: &str) -> Result<Vec<(Relation, RelationType)>, AdapterError> {

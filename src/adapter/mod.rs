@@ -2,14 +2,19 @@
 //! schemas and batches, never nodes.
 
 mod datafusion;
+mod postgres;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 
+use crate::lake::{SeedOptions, read_seed_text};
 use crate::name::{Relation, RelationType};
-use crate::rows::{ColumnType, Rows};
+use crate::rows::{Answer, Cell, ColumnType, Rows};
+
+pub use crate::sql::{ColumnSources, QueryLineage, TableColumn};
 
 /// What went wrong outside the project's text: the engine's own message, with the place in the SQL where it knows one.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +92,20 @@ pub enum Operation {
         sql: String,
         write: IncrementalWrite,
     },
+    /// Bring a snapshot's table up to date: versions end and begin, columns are added, all in one commit.
+    Snapshot {
+        relation: Relation,
+        /// The changes: `dbt_change_type` (`insert`, or `update` and `delete` for a version that ends), the id and the end of
+        /// the version, and for inserts the table's other columns by name.
+        sql: String,
+        versions: VersionColumns,
+    },
+    /// Comments on a relation and its columns, where they differ from those it has.
+    Describe {
+        relation: Relation,
+        description: Option<String>,
+        column_descriptions: Vec<(String, String)>,
+    },
     AddColumns {
         relation: Relation,
         columns: Vec<ColumnType>,
@@ -108,6 +127,11 @@ pub enum Operation {
         column_types: Vec<(String, String)>,
         quote_columns: bool,
     },
+    /// Create or replace a table that has the rows of another one, without writing them again.
+    CloneTable {
+        relation: Relation,
+        source: Relation,
+    },
     Drop {
         relation: Relation,
         relation_type: Option<RelationType>,
@@ -118,6 +142,17 @@ pub enum Operation {
     },
 }
 
+/// Which columns of a snapshot say which version a row is and when it ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VersionColumns {
+    pub id: String,
+    pub valid_to: String,
+    /// What `valid_to` holds, as SQL, while the version is valid; null counts as that too.
+    pub current: Option<String>,
+    /// Columns of the changes that the table does not keep.
+    pub dropped: Vec<String>,
+}
+
 /// Physical layout of a table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableOptions {
@@ -126,6 +161,15 @@ pub struct TableOptions {
     pub cluster_by: Vec<String>,
     pub description: Option<String>,
     pub column_descriptions: Vec<(String, String)>,
+    /// Held to by this write and all later ones.
+    pub constraints: Vec<Constraint>,
+}
+
+/// A condition, as SQL, that no row of a table may break.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Constraint {
+    pub name: String,
+    pub expression: String,
 }
 
 /// What an operation did.
@@ -148,6 +192,41 @@ pub struct ExternalTable {
     pub base: std::path::PathBuf,
 }
 
+/// What a project says of a relation's columns before the relation exists.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Declared {
+    /// Names and types, as declared or known otherwise.
+    Columns(Vec<ColumnType>),
+    External(ExternalTable),
+    /// A seed: the header of its file, with types given or guessed from its values.
+    Seed {
+        file: std::path::PathBuf,
+        delimiter: char,
+        column_types: Vec<(String, String)>,
+        quote_columns: bool,
+    },
+}
+
+/// A query to be planned without running it.
+#[derive(Clone, Debug, Default)]
+pub struct QueryToPlan<'a> {
+    pub sql: &'a str,
+    /// Relations that the query may name and what is known of them; nothing where their columns are not known. Other relations
+    /// are looked up in the database.
+    pub relations: Vec<(Relation, Option<SchemaRef>)>,
+    /// CTEs that lineage ends at, as if they were tables.
+    pub ends: Vec<String>,
+}
+
+/// A query that has been planned.
+#[derive(Clone, Debug)]
+pub struct PlannedQuery {
+    pub columns: SchemaRef,
+    /// The columns' types as the engine names them, in the same order.
+    pub types: Vec<String>,
+    pub lineage: QueryLineage,
+}
+
 /// What `catalog.json` needs of one relation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CatalogEntry {
@@ -164,6 +243,11 @@ pub struct CatalogEntry {
 #[async_trait]
 pub trait Adapter: Send + Sync {
     fn capabilities(&self) -> Capabilities;
+    /// Whether nodes are built by materialization macros, and relations listed and changed by the macros of those names;
+    /// otherwise [`Operation`]s do it.
+    fn builds_by_macros(&self) -> bool {
+        false
+    }
     /// A query's rows, at most `limit` of them if given.
     async fn query(&self, sql: &str, limit: Option<usize>) -> Result<Rows, AdapterError>;
     /// A query whose tables are read as they were: `as_of` is a version's number or a moment.
@@ -178,11 +262,59 @@ pub trait Adapter: Send + Sync {
     /// Any statement or several separated by `;`; the last one's rows.
     async fn execute(&self, sql: &str) -> Result<Rows, AdapterError>;
     async fn apply(&self, operation: Operation) -> Result<Effect, AdapterError>;
+    /// A connection of its own for one node's work, where the engine has connections: statements see what earlier ones did, and
+    /// what is not committed when the last reference goes is undone. None: every call stands for itself.
+    fn session(&self) -> Option<Arc<dyn Adapter>> {
+        None
+    }
+    /// One or more statements with the engine's word on the last one. `begin`: within a transaction that [`commit`](Self::commit)
+    /// ends.
+    async fn answer(&self, sql: &str, begin: bool) -> Result<Answer, AdapterError> {
+        let _ = begin;
+        Ok(Answer { message: "OK".to_string(), rows: self.execute(sql).await? })
+    }
+    /// Appends rows of text, none for null, to a table within this session's transaction.
+    async fn load_rows(
+        &self,
+        relation: &Relation,
+        columns: &[String],
+        rows: &[Vec<Option<String>>],
+    ) -> Result<Answer, AdapterError> {
+        let _ = (columns, rows);
+        let message = format!("rows cannot be loaded into {relation} here");
+        Err(AdapterError { code: "rows-not-loaded", message, position: None, help: None })
+    }
+    /// Ends the transaction of this session; without one an error, as dbt has it.
+    async fn commit(&self) -> Result<(), AdapterError> {
+        Ok(())
+    }
     /// What the relation is, if it exists.
     async fn relation_type(&self, relation: &Relation) -> Result<Option<RelationType>, AdapterError>;
     async fn columns(&self, relation: &Relation) -> Result<Vec<ColumnType>, AdapterError>;
     /// The columns a query would give, without running it.
     async fn query_columns(&self, sql: &str) -> Result<Vec<ColumnType>, AdapterError>;
+    /// The columns a seed's file would give as a table, for [`Operation::LoadSeed`]; nothing is written.
+    async fn seed_columns(&self, _load: &Operation) -> Result<Vec<ColumnType>, AdapterError> {
+        Err(AdapterError {
+            code: "seed-columns",
+            message: "this engine tells a seed's columns only after it is loaded".to_string(),
+            position: None,
+            help: Some("run `seed` first".to_string()),
+        })
+    }
+    /// Plans a query over relations that need not exist. Nothing if it cannot be told: a relation's columns are not known, or
+    /// the engine does not plan.
+    async fn plan(&self, _query: &QueryToPlan<'_>) -> Result<Option<PlannedQuery>, AdapterError> {
+        Ok(None)
+    }
+    /// The columns that a declaration gives, nothing if it says too little; files are read as far as types must be guessed.
+    async fn declared_columns(&self, _declared: &Declared) -> Result<Option<SchemaRef>, AdapterError> {
+        Ok(None)
+    }
+    /// The columns of a relation that exists, in the engine's own types; nothing if it does not exist.
+    async fn stored_columns(&self, _relation: &Relation) -> Result<Option<SchemaRef>, AdapterError> {
+        Ok(None)
+    }
     async fn list_relations(&self, schema: &str) -> Result<Vec<(Relation, RelationType)>, AdapterError>;
     async fn list_schemas(&self) -> Result<Vec<String>, AdapterError>;
     async fn rename(&self, from: &Relation, to: &Relation) -> Result<(), AdapterError>;
@@ -229,13 +361,19 @@ pub struct Target<'a> {
 }
 
 /// Every engine there is.
-pub const ADAPTERS: &[AdapterKind] = &[AdapterKind {
-    types: &["datafusion", "headwater"],
-    connect: |target| {
-        let Target { database, schema, threads, settings, base } = *target;
-        Ok(Arc::new(datafusion::DataFusion::connect(database, schema, threads, settings, base)?))
+pub const ADAPTERS: &[AdapterKind] = &[
+    AdapterKind {
+        types: &["datafusion", "headwater"],
+        connect: |target| {
+            let Target { database, schema, threads, settings, base } = *target;
+            Ok(Arc::new(datafusion::DataFusion::connect(database, schema, threads, settings, base)?))
+        },
     },
-}];
+    AdapterKind {
+        types: &["postgres"],
+        connect: |target| Ok(Arc::new(postgres::Postgres::connect(target.database, target.settings)?)),
+    },
+];
 
 /// Opens the engine that a profile's `type:` names.
 ///
@@ -254,4 +392,22 @@ pub async fn connect(adapter_type: &str, target: &Target<'_>) -> Result<Arc<dyn 
         });
     };
     (kind.connect)(target)
+}
+
+/// A seed's rows with the types dbt would give its columns; columns of `given` types are left text.
+///
+/// # Errors
+/// `seed-invalid`: the file is no CSV with a header.
+pub fn seed_rows(file: &Path, delimiter: char, given: &[String]) -> Result<Rows, AdapterError> {
+    let column_types = given.iter().map(|name| (name.clone(), "text".to_string())).collect();
+    let read = read_seed_text(file, &SeedOptions { delimiter, column_types, quote_columns: true })?;
+    let cell = |((_, data_type), text): (&(String, String), Option<String>)| match (data_type.as_str(), text) {
+        (_, None) => Cell::Null,
+        ("integer" | "bigint", Some(text)) => text.parse().map_or_else(|_| Cell::Decimal(text), Cell::Integer),
+        ("double precision", Some(text)) => Cell::Decimal(text),
+        (_, Some(text)) => Cell::Text(text),
+    };
+    let rows = read.rows.into_iter().map(|row| read.columns.iter().zip(row).map(cell).collect()).collect();
+    let columns = read.columns.iter().map(|(name, data_type)| ColumnType { name: name.clone(), data_type: data_type.clone() });
+    Ok(Rows { columns: columns.collect(), rows, rows_affected: None })
 }

@@ -1,6 +1,5 @@
 //! `manifest.json`, schema v12: the resolved project with its lineage both ways.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -41,7 +40,7 @@ impl Serialize for ManifestFile<'_> {
         map.serialize_entry("exposures", &manifest.exposures)?;
         map.serialize_entry("metrics", &entries(&manifest.metrics))?;
         map.serialize_entry("groups", &entries(&manifest.groups))?;
-        map.serialize_entry("selectors", &BTreeMap::<&str, ()>::new())?;
+        map.serialize_entry("selectors", &manifest.selectors)?;
         map.serialize_entry("disabled", &disabled(manifest))?;
         map.serialize_entry("parent_map", &EdgeMap { file: self, direction: Direction::Parents })?;
         map.serialize_entry("child_map", &EdgeMap { file: self, direction: Direction::Children })?;
@@ -49,7 +48,7 @@ impl Serialize for ManifestFile<'_> {
         map.serialize_entry("saved_queries", &entries(&manifest.saved_queries))?;
         map.serialize_entry("semantic_models", &entries(&manifest.semantic_models))?;
         map.serialize_entry("unit_tests", &entries(&manifest.unit_tests))?;
-        map.serialize_entry("functions", &BTreeMap::<&str, ()>::new())?;
+        map.serialize_entry("functions", &serde_json::Map::new())?;
         map.end()
     }
 }

@@ -13,15 +13,21 @@ use chrono::{DateTime, SecondsFormat, Timelike, Utc};
 use serde::Serialize;
 
 mod catalog;
+mod column_lineage;
+mod journal;
 mod manifest;
 mod run_results;
 mod sources;
+mod state;
 mod target;
 
 pub use catalog::{catalog_json, write_catalog};
+pub use column_lineage::write_column_lineage;
+pub use journal::{Journal, Unfinished, end_journal, read_journal};
 pub use manifest::{manifest_json, write_manifest};
 pub use run_results::{run_results_json, write_run_results};
 pub use sources::{FreshnessResult, sources_json, write_sources};
+pub use state::{Unreadable, read_state};
 pub use target::{TargetFolder, target_file};
 
 /// The dbt version whose formats these are.

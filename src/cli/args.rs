@@ -1,9 +1,15 @@
 //! The command line as typed: dbt's commands and flags. Nothing is decided here; [`super::settings`] resolves what was typed,
 //! the environment and the project's `flags:` into settings.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use headwater::execute::EarlierBatches;
+use headwater::manifest::JsonMap;
+use headwater::name::UniqueId;
+use serde_json::json;
 
 /// Analytics engineering in one binary: dbt-format projects on an embedded lakehouse.
 #[derive(Parser, Debug)]
@@ -103,25 +109,48 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_enum, value_name = "LEVEL")]
     pub log_level_file: Option<LogLevel>,
     #[command(flatten)]
-    pub refused: RefusedArgs,
+    pub state: StateArgs,
     #[command(flatten)]
     pub accepted: AcceptedArgs,
 }
 
-/// Flags of dbt's that would change what is done, and that headwater does not carry out yet: it says so instead of doing
-/// something else.
+impl GlobalArgs {
+    /// What was typed of the flags that another call needs to do the same again, by dbt's names.
+    pub fn artifact_args(&self) -> JsonMap {
+        let state = &self.state;
+        let args = [
+            ("target", json!(self.target)),
+            ("profile", json!(self.profile)),
+            ("state", json!(state.state)),
+            ("defer_state", json!(state.defer_state)),
+            ("defer", json!(state.defer)),
+            ("favor_state", json!(state.favor_state)),
+        ];
+        let typed = args.into_iter().filter(|(_, value)| !value.is_null());
+        typed.map(|(key, value)| (key.to_string(), value)).collect()
+    }
+}
+
+/// What an earlier run left, and what is read from there.
 #[derive(Args, Debug, Clone, Default)]
-pub struct RefusedArgs {
-    #[arg(long, global = true, hide = true, value_name = "NAME")]
-    pub selector: Option<String>,
-    #[arg(long, global = true, hide = true, overrides_with = "no_defer")]
+#[command(next_help_heading = "Earlier state")]
+pub struct StateArgs {
+    /// Folder with the artifacts of an earlier run, for state:, result:, source_status: and --defer [env: DBT_STATE]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Read what is not selected and not built here from the relations of the earlier run [env: DBT_DEFER]
+    #[arg(long, global = true, overrides_with = "no_defer")]
     pub defer: bool,
     #[arg(long, global = true, hide = true)]
     pub no_defer: bool,
-    #[arg(long, global = true, hide = true, overrides_with = "no_favor_state")]
+    /// Defer for all that is not selected, also where it is built here [env: DBT_FAVOR_STATE]
+    #[arg(long, global = true, overrides_with = "no_favor_state")]
     pub favor_state: bool,
     #[arg(long, global = true, hide = true)]
     pub no_favor_state: bool,
+    /// Another folder than --state for deferring [env: DBT_DEFER_STATE]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub defer_state: Option<PathBuf>,
 }
 
 /// Flags of dbt's that headwater takes so that scripts keep working, and that change nothing here.
@@ -187,11 +216,6 @@ pub struct AcceptedArgs {
     pub record_timing_info: Option<PathBuf>,
     #[arg(long, global = true, hide = true, value_name = "N")]
     pub maximum_seed_size_mib: Option<u64>,
-    /// Where `state:` would compare with; nothing reads it yet.
-    #[arg(long, global = true, hide = true, value_name = "DIR")]
-    pub state: Option<PathBuf>,
-    #[arg(long, global = true, hide = true, value_name = "DIR")]
-    pub defer_state: Option<PathBuf>,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -232,6 +256,9 @@ pub struct SelectionFlags {
     /// Nodes to leave out
     #[arg(long, num_args = 1.., value_name = "SELECTOR")]
     pub exclude: Vec<String>,
+    /// A selection of selectors.yml, in place of --select and --exclude
+    #[arg(long, value_name = "NAME")]
+    pub selector: Option<String>,
     /// Which tests come with the nodes selected [default: eager] [env: DBT_INDIRECT_SELECTION]
     #[arg(long, value_enum, value_name = "MODE")]
     pub indirect_selection: Option<IndirectSelection>,
@@ -241,6 +268,9 @@ pub struct SelectionFlags {
     /// Resource types to leave out
     #[arg(long, visible_alias = "exclude-resource-types", num_args = 1.., value_name = "TYPE")]
     pub exclude_resource_type: Vec<String>,
+    /// Exactly these ids instead of a selection: what `retry` runs again.
+    #[arg(skip)]
+    pub only: Option<Vec<String>>,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -302,9 +332,44 @@ pub struct RunFlags {
     /// Print the head of each seed (accepted; prints nothing)
     #[arg(long, hide = true)]
     pub show: bool,
+    /// What is made of the types of the SQL: `strict` makes what cannot be planned an error, `off` plans nothing; `compile` is
+    /// strict, what builds leaves errors to the engine [env: DBT_STATIC_ANALYSIS]
+    #[arg(long, value_enum)]
+    pub static_analysis: Option<StaticAnalysis>,
     /// For the commands that compile only.
     #[arg(skip)]
     pub no_introspect: bool,
+    /// What artifacts keep of a command's own arguments: the macro of `run-operation`, the flags of `docs generate`.
+    #[arg(skip)]
+    pub command_args: JsonMap,
+    /// What `retry` knows of the run that it repeats.
+    #[arg(skip)]
+    pub earlier: EarlierRun,
+}
+
+/// The run that is repeated.
+#[derive(Debug, Clone, Default)]
+pub struct EarlierRun {
+    /// When it began: what is counted from now was counted from there.
+    pub started_at: Option<DateTime<Utc>>,
+    /// How far its microbatch models came.
+    pub batches: BTreeMap<UniqueId, EarlierBatches>,
+}
+
+/// dbt 2.0's words for how far SQL is checked before it is sent.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StaticAnalysis {
+    Off,
+    Baseline,
+    #[value(aliases = ["on", "unsafe"])]
+    Strict,
+}
+
+impl StaticAnalysis {
+    /// Reads the value of the environment variable.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::from_str(text.trim(), true).ok()
+    }
 }
 
 #[derive(Subcommand, Debug, Clone)]
@@ -320,6 +385,8 @@ pub enum Command {
     Ls(LsArgs),
     /// Render the SQL of models, tests and analyses into target/compiled
     Compile(CompileArgs),
+    /// Show which columns a column comes from, and which come from it
+    Lineage(LineageArgs),
     /// Build the selected models
     Run(RunFlags),
     /// Run the tests of the selected nodes
@@ -328,6 +395,8 @@ pub enum Command {
     Build(RunFlags),
     /// Load the CSV files of the project
     Seed(RunFlags),
+    /// Take the selected snapshots: keep what changed since the last time
+    Snapshot(RunFlags),
     /// Print rows of a model or of a query
     Show(ShowArgs),
     /// Call a macro
@@ -338,14 +407,12 @@ pub enum Command {
     /// Generate or serve the documentation site
     #[command(subcommand)]
     Docs(DocsCommand),
-    /// Check that the packages of packages.yml are there
+    /// Install the packages of packages.yml into dbt_packages
     Deps(DepsArgs),
     /// Run again what failed or was skipped in the last run, test, build or seed
     Retry(RetryArgs),
-    #[command(hide = true)]
-    Snapshot(NotYetArgs),
-    #[command(hide = true)]
-    Clone(NotYetArgs),
+    /// Make cheap copies of the earlier run's tables in this target, and views on the rest
+    Clone(CloneArgs),
     /// Remove what builds leave behind (clean-targets of dbt_project.yml)
     Clean(CleanArgs),
     /// Make sample data
@@ -360,12 +427,25 @@ pub enum Command {
 
 #[derive(Args, Debug, Clone)]
 pub struct DepsArgs {
-    /// Accepted: nothing is fetched, so nothing is upgraded
-    #[arg(long, hide = true)]
+    /// Resolve anew though package-lock.yml fits the list
+    #[arg(long)]
     pub upgrade: bool,
-    /// Accepted: there is no lock file
-    #[arg(long, hide = true)]
+    /// Write package-lock.yml and install nothing
+    #[arg(long)]
     pub lock: bool,
+    /// Add a package to packages.yml before: name@version
+    #[arg(long, value_name = "PACKAGE@VERSION")]
+    pub add_package: Option<String>,
+    /// Where the added package comes from
+    #[arg(long, value_enum, default_value_t = PackageSource::Hub)]
+    pub source: PackageSource,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PackageSource {
+    Hub,
+    Git,
+    Local,
 }
 
 #[derive(Args, Debug, Clone)]
@@ -375,11 +455,13 @@ pub struct RetryArgs {
     pub full_refresh: bool,
 }
 
-/// A command of dbt's that is not built: whatever follows it is taken, so that the answer is about the command.
-#[derive(Args, Debug, Clone)]
-pub struct NotYetArgs {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    pub rest: Vec<String>,
+#[derive(Args, Debug, Clone, Default)]
+pub struct CloneArgs {
+    #[command(flatten)]
+    pub selection: SelectionFlags,
+    /// Also replace what is there already [env: DBT_FULL_REFRESH]
+    #[arg(short, long)]
+    pub full_refresh: bool,
 }
 
 #[derive(Args, Debug, Clone)]
@@ -464,7 +546,27 @@ pub struct CompileArgs {
     pub no_empty: bool,
     #[command(flatten)]
     pub introspection: Introspection,
+    /// What is made of the types of the SQL: `strict` makes what cannot be planned an error, `off` plans nothing; `compile` is
+    /// strict, what builds leaves errors to the engine [env: DBT_STATIC_ANALYSIS]
+    #[arg(long, value_enum)]
+    pub static_analysis: Option<StaticAnalysis>,
     /// Form of the printed SQL
+    #[arg(long, value_enum, default_value = "text")]
+    pub output: ShowOutput,
+}
+
+/// `headwater lineage`.
+#[derive(Args, Debug, Clone)]
+pub struct LineageArgs {
+    /// A column: `model.column`, or `source.table.column` of a source; a model alone means all its columns
+    pub column: String,
+    /// Only where it comes from
+    #[arg(long, conflicts_with = "downstream")]
+    pub upstream: bool,
+    /// Only what is made of it
+    #[arg(long)]
+    pub downstream: bool,
+    /// Form of the output
     #[arg(long, value_enum, default_value = "text")]
     pub output: ShowOutput,
 }

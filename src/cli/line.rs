@@ -127,8 +127,17 @@ fn kind(node: &NodeInfo) -> String {
     match node.resource_type {
         ResourceType::Model => format!("{} model", node.materialized),
         ResourceType::Test => "data test".to_string(),
+        ResourceType::UnitTest => "unit test".to_string(),
         ResourceType::Operation => "project hook".to_string(),
         other => other.as_str().to_string(),
+    }
+}
+
+/// What an ended node is called after its verb; that says already that it is a snapshot.
+fn subject(node: &NodeInfo) -> String {
+    match node.resource_type {
+        ResourceType::Snapshot => node.display_name.clone(),
+        _ => describe(node),
     }
 }
 
@@ -142,7 +151,7 @@ fn outcome(node: &NodeInfo, result: &NodeResult, manner: Manner) -> (LogLevel, S
     if node.resource_type == ResourceType::Source {
         return freshness(node, result, manner.style);
     }
-    let (what, style) = (describe(node), manner.style);
+    let (what, style) = (subject(node), manner.style);
     let failures = result.failures.unwrap_or_default();
     match result.status {
         Status::Success if manner.compiling => (LogLevel::Debug, format!("OK compiled {what}"), style.green("OK")),
@@ -165,7 +174,11 @@ fn outcome(node: &NodeInfo, result: &NodeResult, manner: Manner) -> (LogLevel, S
             (LogLevel::Error, format!("FAIL {failures} {}", node.display_name), style.red(&format!("FAIL {failures}")))
         }
         Status::Skipped => {
-            let kind = if node.resource_type == ResourceType::Test { "test" } else { "relation" };
+            let kind = match node.resource_type {
+                ResourceType::Test => "test",
+                ResourceType::UnitTest => "unit_test",
+                _ => "relation",
+            };
             (LogLevel::Info, format!("SKIP {kind} {}", node.display_name), style.yellow("SKIP"))
         }
         Status::PartialSuccess => {
@@ -176,6 +189,11 @@ fn outcome(node: &NodeInfo, result: &NodeResult, manner: Manner) -> (LogLevel, S
             let verb = match node.resource_type {
                 _ if manner.compiling => "ERROR compiling",
                 ResourceType::Test => "ERROR",
+                ResourceType::Seed => "ERROR loading",
+                ResourceType::Snapshot => "ERROR snapshotting",
+                ResourceType::UnitTest => {
+                    return (LogLevel::Error, format!("ERROR {}", node.display_name), style.red("ERROR"));
+                }
                 _ => "ERROR creating",
             };
             (LogLevel::Error, format!("{verb} {what}"), style.red("ERROR"))

@@ -27,6 +27,10 @@ use session::Session;
 /// What `--version` prints: our own version and the version of dbt whose format is spoken.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (dbt 1.12.6 format)");
 
+/// The stack of every thread that may plan SQL, whose trees are as deep as the longest chain of operators. Only what is used of it
+/// takes memory.
+const STACK_BYTES: usize = 128 << 20;
+
 /// How a command ended, as dbt's exit codes have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -55,11 +59,25 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Err(error) => return usage(&error),
     };
     match Session::start(&cli.global) {
-        Ok(session) => command::dispatch(cli.command, &session).into(),
+        Ok(session) => on_deep_stack(|| command::dispatch(cli.command, &session)).into(),
         Err(error) => {
             eprintln!("{}", render::diagnostic(&error, std::path::Path::new("."), style::Style { colors: false }));
             Exit::Trouble.into()
         }
+    }
+}
+
+/// Runs a command on a thread with room enough; on this one if there can be no other.
+fn on_deep_stack(command: impl FnOnce() -> Exit + Send) -> Exit {
+    let mut command = Some(command);
+    let ended = std::thread::scope(|scope| {
+        let run = || command.take().map(|command| command());
+        let thread = std::thread::Builder::new().name("command".to_string()).stack_size(STACK_BYTES).spawn_scoped(scope, run);
+        thread.ok().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    match ended.flatten() {
+        Some(exit) => exit,
+        None => command.map_or(Exit::Trouble, |command| command()),
     }
 }
 

@@ -1,17 +1,19 @@
 //! Where lines go: the console, or the log file of the project. One sink carries every event to both, with the rules for
 //! warnings applied on the way.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use headwater::diagnostic::Diagnostic;
 use headwater::event::{Event, EventSink};
 use headwater::project::MASK;
 
 use crate::cli::settings::LOG_NAME;
-use crate::cli::warning::WarningRules;
+use crate::cli::warning::{self, WarningRules};
 
 /// A log file that has grown beyond this many bytes is set aside as `headwater.log.1` before the next run writes.
 const LOG_LIMIT_BYTES: u64 = 10 << 20;
@@ -69,11 +71,31 @@ pub struct Outputs {
     /// Whether `print()` is shown.
     print: bool,
     fatal: AtomicBool,
+    /// How often each deprecation was met, by dbt's name.
+    deprecations: Mutex<BTreeMap<&'static str, usize>>,
 }
 
 impl Outputs {
     pub fn new(sinks: Vec<Box<dyn EventSink>>, rules: WarningRules, print: bool) -> Self {
-        Self { sinks, rules, print, fatal: AtomicBool::new(false) }
+        Self { sinks, rules, print, fatal: AtomicBool::new(false), deprecations: Mutex::default() }
+    }
+
+    /// Counts a deprecation; whether it is to be shown: the first of its kind is, and all where that is asked for.
+    fn is_shown(&self, code: &str) -> bool {
+        let Some(name) = warning::deprecation(code) else { return true };
+        let mut met = self.deprecations.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let count = met.entry(name).or_default();
+        *count += 1;
+        *count == 1 || self.rules.all_deprecations
+    }
+
+    fn pass_on(&self, event: Event) {
+        if let Some((last, others)) = self.sinks.split_last() {
+            for sink in others {
+                sink.emit(event.clone());
+            }
+            last.emit(event);
+        }
     }
 
     /// Whether an error was told, or a warning that counts as one.
@@ -87,17 +109,30 @@ impl EventSink for Outputs {
         let event = match event {
             Event::Diagnostic(diagnostic) => {
                 let Some(diagnostic) = self.rules.apply(diagnostic) else { return };
+                if !diagnostic.is_error() && !self.is_shown(diagnostic.code) {
+                    return;
+                }
                 self.fatal.fetch_or(diagnostic.is_error(), Ordering::Relaxed);
                 Event::Diagnostic(diagnostic)
             }
             Event::Print { .. } if !self.print => return,
             other => other,
         };
-        if let Some((last, others)) = self.sinks.split_last() {
-            for sink in others {
-                sink.emit(event.clone());
-            }
-            last.emit(event);
+        self.pass_on(event);
+    }
+}
+
+/// The last word of an invocation, as in dbt: which deprecations were met, where more than what was shown.
+impl Drop for Outputs {
+    fn drop(&mut self) {
+        let met = std::mem::take(&mut *self.deprecations.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        if self.rules.all_deprecations || met.values().all(|count| *count == 1) {
+            return;
         }
+        let plural = |count: usize| if count == 1 { "occurrence" } else { "occurrences" };
+        let summary = met.iter().map(|(name, count)| format!("{name}: {count} {}", plural(*count)));
+        let message = format!("what dbt deprecates, in all: {}", summary.collect::<Vec<_>>().join(", "));
+        let help = "see every place with `--show-all-deprecations`";
+        self.pass_on(Event::Diagnostic(Diagnostic::warning("deprecations", message).help(help)));
     }
 }

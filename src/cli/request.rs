@@ -1,11 +1,13 @@
 //! What several commands ask of the library in the same way: the selection, the runner, the exit of an outcome.
 
+use std::sync::Arc;
+
 use headwater::diagnostic::{Diagnostic, Outcome};
 use headwater::event::{Event, EventSink};
 use headwater::execute::RunOutcome;
-use headwater::graph::SelectionArgs;
+use headwater::graph::{SelectionArgs, State};
 use headwater::name::{ResourceType, UniqueId};
-use headwater::pipeline::{self, Loaded, Runner};
+use headwater::pipeline::{self, Deferral, Loaded, Runner};
 use headwater::plan::Verb;
 use indexmap::IndexSet;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +27,10 @@ pub fn exit_of(outcome: &RunOutcome, opened: &Opened) -> Exit {
 }
 
 /// What the executor needs from the command line; ctrl-C or SIGTERM cancels it, a second one ends the process at once.
-pub fn runner(session: &Session, opened: &Opened) -> Runner {
+///
+/// Errors: `--defer` without an earlier manifest.
+pub fn runner(session: &Session, opened: &Opened) -> Outcome<Runner> {
+    let deferral = deferral(session, &opened.loaded)?;
     let cancel = CancellationToken::new();
     let trigger = cancel.clone();
     let events = opened.events.clone();
@@ -36,7 +41,13 @@ pub fn runner(session: &Session, opened: &Opened) -> Runner {
         asked_to_stop().await;
         std::process::exit(INTERRUPTED);
     });
-    Runner { settings: opened.settings.clone(), events: opened.events.clone(), cancel, world: session.world.clone() }
+    Ok(Runner {
+        settings: opened.settings.clone(),
+        events: opened.events.clone(),
+        cancel,
+        world: session.world.clone(),
+        deferral,
+    })
 }
 
 /// Waits for ctrl-C or, where there is one, SIGTERM: what schedulers and containers send.
@@ -73,8 +84,11 @@ pub async fn carry_out(verb: Verb, chosen: &IndexSet<UniqueId>, session: &Sessio
             info: true,
         });
     }
-    let runner = runner(session, &opened);
-    let outcome = pipeline::run(&opened.loaded, verb, chosen, runner).await?;
+    let runner = runner(session, &opened)?;
+    let outcome = match session.settings.write_json {
+        true => pipeline::run_with_journal(&opened.loaded, verb, chosen, (runner, &opened.invocation)).await?,
+        false => pipeline::run(&opened.loaded, verb, chosen, runner).await?,
+    };
     if session.settings.write_json {
         pipeline::write_run(&mut opened.loaded, &outcome, &opened.invocation)?;
     }
@@ -83,6 +97,10 @@ pub async fn carry_out(verb: Verb, chosen: &IndexSet<UniqueId>, session: &Sessio
 
 /// The nodes the command works on; a selection that matches nothing is told, and ends the command where warnings are errors.
 pub fn chosen(flags: &SelectionFlags, types: &[ResourceType], opened: &Opened, session: &Session) -> Outcome<IndexSet<UniqueId>> {
+    if let Some(only) = &flags.only {
+        let ids = only.iter().map(|id| UniqueId::from(id.as_str()));
+        return Ok(ids.filter(|id| opened.loaded.dag.contains(id)).collect());
+    }
     let wanted = selection(flags, types, &opened.loaded, session)?;
     let chosen = pipeline::select(&opened.loaded, &wanted, opened.events.as_ref())?;
     if opened.events.is_fatal() {
@@ -110,7 +128,49 @@ fn selection(flags: &SelectionFlags, types: &[ResourceType], loaded: &Loaded, se
             .or(project_mode.map(str::to_string))
             .unwrap_or_else(|| "eager".to_string()),
     };
-    Ok(SelectionArgs { select: flags.select.clone(), exclude: flags.exclude.clone(), resource_types, indirect_selection: mode })
+    let (select, exclude) = (flags.select.clone(), flags.exclude.clone());
+    let state = match &session.settings.state.folder {
+        // Reading a large manifest takes its time: only where something asks for it.
+        Some(folder) if flags.selector.is_some() || select.iter().chain(&exclude).any(|text| asks_for_state(text)) => {
+            Some(Arc::new(pipeline::read_state(&loaded.project, folder)?))
+        }
+        _ => None,
+    };
+    let selector = flags.selector.clone();
+    Ok(SelectionArgs { select, exclude, selector, resource_types, indirect_selection: mode, state })
+}
+
+/// Whether a selection uses a method that compares with an earlier run, or may do so by way of a named selector.
+fn asks_for_state(text: &str) -> bool {
+    ["state", "result", "source_status", "selector"].iter().any(|method| text.contains(&format!("{method}:")))
+}
+
+/// What unselected nodes are read from, where `--defer` asks for it.
+pub fn deferral(session: &Session, loaded: &Loaded) -> Outcome<Option<Deferral>> {
+    let settings = &session.settings.state;
+    if !settings.defer {
+        return Ok(None);
+    }
+    earlier_manifest(session, loaded).map(|state| Some(Deferral { state, favor: settings.favor_state }))
+}
+
+/// The earlier run's manifest that deferring and cloning need.
+pub fn earlier_manifest(session: &Session, loaded: &Loaded) -> Outcome<Arc<State>> {
+    let settings = &session.settings.state;
+    let Some(folder) = settings.defer_folder.as_ref().or(settings.folder.as_ref()) else {
+        return Diagnostic::error(
+            "state-missing",
+            "--state or --defer-state are required for deferral, but neither was provided",
+        )
+        .help("name the folder with the earlier run's manifest.json: --state DIR, or DBT_STATE")
+        .fail();
+    };
+    let state = pipeline::read_state(&loaded.project, folder)?;
+    if state.manifest.is_none() {
+        let message = format!("could not find manifest.json in the --state folder `{}`", folder.display());
+        return Diagnostic::error("state-missing", message).help("copy the earlier run's target/manifest.json there").fail();
+    }
+    Ok(Arc::new(state))
 }
 
 fn resource_types(names: &[String], types: &[ResourceType]) -> Outcome<Vec<ResourceType>> {

@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex};
 
 use headwater::diagnostic::{Diagnostic, Outcome};
 use headwater::event::{Event, EventSink};
-use headwater::execute::RunSettings;
+use headwater::execute::{RunSettings, TypeCheck};
 use headwater::invocation::Invocation;
+use headwater::manifest::JsonMap;
 use headwater::pipeline::{self, Loaded};
 use headwater::project::Project;
 use headwater::world::{OsWorld, World};
+use serde_json::json;
 
 use crate::cli::Exit;
-use crate::cli::args::{GlobalArgs, LogLevel, RunFlags};
+use crate::cli::args::{GlobalArgs, IndirectSelection, LogLevel, RunFlags, StaticAnalysis};
 use crate::cli::json_printer::JsonPrinter;
 use crate::cli::line::Manner;
 use crate::cli::output::{Output, Outputs};
@@ -23,6 +25,8 @@ use crate::cli::window::{TypedWindows, Windows};
 
 /// What a command has to work with.
 pub struct Session {
+    /// As typed, for `retry`, which runs an earlier command with its own.
+    pub args: GlobalArgs,
     pub settings: Settings,
     pub world: Arc<dyn World>,
 }
@@ -38,7 +42,7 @@ pub struct Opened {
 impl Session {
     pub fn start(args: &GlobalArgs) -> Outcome<Self> {
         let world: Arc<dyn World> = Arc::new(OsWorld);
-        Ok(Self { settings: Settings::resolve(args, world.as_ref())?, world })
+        Ok(Self { args: args.clone(), settings: Settings::resolve(args, world.as_ref())?, world })
     }
 
     /// Where events go: the console and the log file. `root` is where source lines are read from; `which` is the command.
@@ -95,7 +99,7 @@ impl Session {
             Ok(settings) => settings,
             Err(error) => return Err(self.complain(&project.root, *error)),
         };
-        let invocation = self.invocation(which, &settings);
+        let invocation = self.invocation(which, flags, &settings);
         match pipeline::load(self.world.as_ref(), project.clone(), &invocation) {
             Ok((loaded, diagnostics)) => {
                 report(events.as_ref(), diagnostics)?;
@@ -117,12 +121,16 @@ impl Session {
         Exit::Trouble
     }
 
-    fn invocation(&self, which: &str, settings: &RunSettings) -> Invocation {
+    fn invocation(&self, which: &str, flags: &RunFlags, settings: &RunSettings) -> Invocation {
+        let mut args = self.settings.artifact_args(which);
+        args.extend(run_args(flags, settings));
+        args.extend(self.windows(flags).artifact_args());
+        args.extend(self.args.artifact_args());
         Invocation {
             id: self.settings.invocation_id.clone(),
             started_at: self.settings.started_at,
             flags: settings.flags(),
-            args: self.settings.artifact_args(which),
+            args,
         }
     }
 
@@ -130,13 +138,8 @@ impl Session {
     fn run_settings(&self, which: &str, flags: &RunFlags, project: &Project) -> Outcome<RunSettings> {
         let on = |typed: bool, name: &str| self.settings.environment_flag(self.world.as_ref(), name, typed);
         let project_flag = |name: &str| project.flags.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false);
-        let text = |typed: Option<&String>, name: &str| self.settings.environment_text(self.world.as_ref(), name, typed);
-        let typed = TypedWindows {
-            sample: text(flags.windows.sample.as_ref(), "DBT_SAMPLE"),
-            event_time_start: text(flags.windows.event_time_start.as_ref(), "DBT_EVENT_TIME_START"),
-            event_time_end: text(flags.windows.event_time_end.as_ref(), "DBT_EVENT_TIME_END"),
-        };
-        let Windows { sample, event_time_start, event_time_end } = typed.read(self.settings.started_at)?;
+        let started_at = flags.earlier.started_at.unwrap_or(self.settings.started_at);
+        let Windows { sample, event_time_start, event_time_end } = self.windows(flags).read(started_at)?;
         Ok(RunSettings {
             which: which.to_string(),
             threads: project.target.threads.max(1),
@@ -150,15 +153,58 @@ impl Session {
             sample,
             event_time_start,
             event_time_end,
-            started_at: Some(self.settings.started_at),
+            started_at: Some(started_at),
+            batches: flags.earlier.batches.clone(),
+            deferred: Arc::default(),
+            types: self.type_check(which, flags.static_analysis),
             ..RunSettings::default()
         })
+    }
+
+    fn windows(&self, flags: &RunFlags) -> TypedWindows {
+        let text = |typed: Option<&String>, name: &str| self.settings.environment_text(self.world.as_ref(), name, typed);
+        TypedWindows {
+            sample: text(flags.windows.sample.as_ref(), "DBT_SAMPLE"),
+            event_time_start: text(flags.windows.event_time_start.as_ref(), "DBT_EVENT_TIME_START"),
+            event_time_end: text(flags.windows.event_time_end.as_ref(), "DBT_EVENT_TIME_END"),
+        }
+    }
+
+    /// `--static-analysis`, else `DBT_STATIC_ANALYSIS`, else what the command does by itself.
+    fn type_check(&self, which: &str, typed: Option<StaticAnalysis>) -> TypeCheck {
+        let asked = typed.or_else(|| StaticAnalysis::parse(&self.world.env("DBT_STATIC_ANALYSIS")?));
+        match (asked, which) {
+            (Some(StaticAnalysis::Off), _) => TypeCheck::Off,
+            (Some(StaticAnalysis::Strict), _) | (_, "compile") => TypeCheck::Errors,
+            (_, "run" | "build" | "retry" | "snapshot" | "generate" | "lineage" | "list") => TypeCheck::Lineage,
+            _ => TypeCheck::Off,
+        }
     }
 
     /// The project folder as far as it is known before loading.
     pub fn folder(&self) -> PathBuf {
         self.settings.load.project_dir.clone().unwrap_or_else(|| PathBuf::from("."))
     }
+}
+
+/// The flags of one command as `run_results.json` keeps them, by dbt's names.
+fn run_args(flags: &RunFlags, settings: &RunSettings) -> JsonMap {
+    let selection = &flags.selection;
+    let mode = selection.indirect_selection.map_or("eager", IndirectSelection::as_str);
+    let args = [
+        ("select", json!(selection.select)),
+        ("exclude", json!(selection.exclude)),
+        ("resource_types", json!(selection.resource_type)),
+        ("exclude_resource_types", json!(selection.exclude_resource_type)),
+        ("indirect_selection", json!(mode)),
+        ("full_refresh", json!(settings.full_refresh)),
+        ("empty", json!(settings.empty)),
+        ("store_failures", json!(settings.store_failures)),
+        ("introspect", json!(!settings.no_introspect)),
+        ("threads", json!(settings.threads)),
+        ("audit", json!(settings.audit)),
+    ];
+    args.into_iter().map(|(key, value)| (key.to_string(), value)).chain(flags.command_args.clone()).collect()
 }
 
 /// Prints diagnostics; an error among them (or a warning that counts as one) ends the command.

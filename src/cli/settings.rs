@@ -19,6 +19,7 @@ use crate::cli::warning::WarningRules;
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub load: LoadOptions,
+    pub state: StateSettings,
     pub json_log: bool,
     pub level: LogLevel,
     pub style: Style,
@@ -32,8 +33,20 @@ pub struct Settings {
     pub fail_fast: bool,
     pub warnings: WarningRules,
     pub write_json: bool,
+    /// Whether packages made for other versions of dbt are left out.
+    pub version_check: bool,
     pub invocation_id: String,
     pub started_at: DateTime<Utc>,
+}
+
+/// What of an earlier run is read. Folders are relative to the project's root.
+#[derive(Clone, Debug, Default)]
+pub struct StateSettings {
+    pub folder: Option<PathBuf>,
+    pub defer: bool,
+    pub favor_state: bool,
+    /// Another folder for deferring.
+    pub defer_folder: Option<PathBuf>,
 }
 
 /// Where the log file lies and what goes into it.
@@ -52,7 +65,6 @@ pub const LOG_NAME: &str = "headwater.log";
 impl Settings {
     pub fn resolve(args: &GlobalArgs, world: &dyn World) -> Outcome<Self> {
         let env = Environment { world };
-        refuse(args, &env)?;
         let quiet = env.flag(args.quiet, args.no_quiet, "DBT_QUIET");
         let debug = env.flag(args.debug, args.no_debug, "DBT_DEBUG");
         let level = args.log_level.or_else(|| level_named(&env.text("DBT_LOG_LEVEL")?)).unwrap_or(LogLevel::Info);
@@ -75,6 +87,7 @@ impl Settings {
         let width = args.printer_width.or_else(|| env.text("DBT_PRINTER_WIDTH")?.parse().ok()).unwrap_or(80);
         Ok(Self {
             load: load_options(args, &env)?,
+            state: state(args, &env),
             json_log: json(args.log_format, "DBT_LOG_FORMAT"),
             level,
             log_file,
@@ -85,6 +98,9 @@ impl Settings {
             fail_fast: env.flag(args.fail_fast, args.no_fail_fast, "DBT_FAIL_FAST").unwrap_or(false),
             warnings: warning_rules(args, &env)?,
             write_json: env.flag(args.write_json, args.no_write_json, "DBT_WRITE_JSON").unwrap_or(true),
+            version_check: env
+                .flag(args.accepted.version_check, args.accepted.no_version_check, "DBT_VERSION_CHECK")
+                .unwrap_or(true),
             invocation_id: world.new_id(),
             started_at: world.now(),
         })
@@ -138,26 +154,14 @@ impl Environment<'_> {
     }
 }
 
-/// Flags that would change what is done and are not carried out yet end the command, also where a variable sets them.
-fn refuse(args: &GlobalArgs, env: &Environment<'_>) -> Outcome<()> {
-    let typed = &args.refused;
-    let reason = if typed.selector.is_some() {
-        ("--selector", "YAML selectors are not supported yet", "give the selection itself with --select and --exclude")
-    } else if env.flag(typed.defer, typed.no_defer, "DBT_DEFER").unwrap_or(false) {
-        ("--defer", "deferring to another state is not supported yet", "build the parents too: --select +my_model")
-    } else if env.flag(typed.favor_state, typed.no_favor_state, "DBT_FAVOR_STATE").unwrap_or(false) {
-        ("--favor-state", "deferring to another state is not supported yet", "leave the flag out")
-    } else {
-        return Ok(());
-    };
-    Diagnostic::error("not-supported-yet", format!("{}: {}", reason.0, reason.1)).help(reason.2).fail()
-}
-
 fn warning_rules(args: &GlobalArgs, env: &Environment<'_>) -> Outcome<WarningRules> {
     let typed = env.flag(args.warn_error, args.no_warn_error, "DBT_WARN_ERROR").unwrap_or(false);
     let options = args.warn_error_options.clone().or_else(|| env.text("DBT_WARN_ERROR_OPTIONS"));
     let mut rules = WarningRules::from_options(&mapping("--warn-error-options", options.as_deref())?)?;
     rules.all_errors |= typed;
+    let accepted = &args.accepted;
+    let show_all = env.flag(accepted.show_all_deprecations, accepted.no_show_all_deprecations, "DBT_SHOW_ALL_DEPRECATIONS");
+    rules.all_deprecations = show_all.unwrap_or(false);
     Ok(rules)
 }
 
@@ -178,6 +182,21 @@ fn load_options(args: &GlobalArgs, env: &Environment<'_>) -> Outcome<LoadOptions
         target_path: args.target_path.clone().or_else(|| env.path("DBT_TARGET_PATH")),
         threads,
     })
+}
+
+/// The older names of the variables are read where the newer are not set.
+fn state(args: &GlobalArgs, env: &Environment<'_>) -> StateSettings {
+    let typed = &args.state;
+    let flag = |on: bool, off: bool, name: &str, older: &str| {
+        env.flag(on, off, name).or_else(|| env.flag(false, false, older)).unwrap_or(false)
+    };
+    let folder = typed.state.clone().or_else(|| env.path("DBT_STATE")).or_else(|| env.path("DBT_ARTIFACT_STATE_PATH"));
+    StateSettings {
+        folder,
+        defer: flag(typed.defer, typed.no_defer, "DBT_DEFER", "DBT_DEFER_TO_STATE"),
+        favor_state: flag(typed.favor_state, typed.no_favor_state, "DBT_FAVOR_STATE", "DBT_FAVOR_STATE_MODE"),
+        defer_folder: typed.defer_state.clone().or_else(|| env.path("DBT_DEFER_STATE")),
+    }
 }
 
 /// A YAML mapping given on the command line.

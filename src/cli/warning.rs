@@ -5,14 +5,39 @@ use headwater::manifest::JsonMap;
 use serde_json::Value as Json;
 
 /// dbt's names of warnings, for the codes that mean the same here.
-const DBT_NAMES: [(&str, &str); 6] = [
+const DBT_NAMES: [(&str, &str); 15] = [
     ("NoNodesForSelectionCriteria", "selection-empty"),
     ("NothingToDo", "selection-empty"),
     ("NodeNotFoundOrDisabled", "ref-not-found"),
+    ("NodeNotFoundOrDisabled", "ref-disabled"),
+    ("NodeNotFoundOrDisabled", "source-not-found"),
+    ("NodeNotFoundOrDisabled", "source-disabled"),
     ("NoNodeForYamlKey", "patch-without-node"),
-    ("DuplicateYAMLKeysDeprecation", "yaml-duplicate-key"),
+    ("MacroNotFoundForPatch", "patch-without-macro"),
+    ("WrongResourceSchemaFile", "wrong-section"),
+    ("UnusedResourceConfigPath", "unused-config-path"),
+    ("JinjaLogWarning", "jinja-warning"),
     ("CustomKeyInConfigDeprecation", "unknown-config"),
+    ("CustomKeyInObjectDeprecation", "unknown-property"),
+    ("DeprecatedModel", "model-deprecated"),
+    ("DeprecatedReference", "reference-deprecated"),
 ];
+
+/// What dbt 1.12 deprecates and headwater tells of: dbt's name and the code here. Of each, the first is shown, and a summary
+/// counts them.
+const DEPRECATIONS: [(&str, &str); 6] = [
+    ("ConfigSourcePathDeprecation", "renamed-project-key"),
+    ("DuplicateYAMLKeysDeprecation", "duplicate-yaml-key"),
+    ("SourceOverrideDeprecation", "source-overrides"),
+    ("DuplicateNameDistinctNodeTypesDeprecation", "duplicate-name"),
+    ("MissingArgumentsPropertyInGenericTestDeprecation", "test-arguments-not-nested"),
+    ("ArgumentsPropertyInGenericTestDeprecation", "test-arguments-nested"),
+];
+
+/// dbt's name of the deprecation that a code stands for.
+pub fn deprecation(code: &str) -> Option<&'static str> {
+    DEPRECATIONS.iter().find(|(_, known)| *known == code).map(|(name, _)| *name)
+}
 
 /// What becomes of a warning.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +48,8 @@ pub struct WarningRules {
     /// Exceptions from `all_errors`.
     warns: Vec<String>,
     silenced: Vec<String>,
+    /// `--show-all-deprecations`.
+    pub all_deprecations: bool,
 }
 
 impl WarningRules {
@@ -51,7 +78,7 @@ impl WarningRules {
         if diagnostic.is_error() {
             return Some(diagnostic);
         }
-        let listed = |list: &[String]| list.iter().any(|name| code_of(name) == diagnostic.code);
+        let listed = |list: &[String]| list.iter().any(|name| means(name, diagnostic.code));
         if listed(&self.silenced) {
             return None;
         }
@@ -62,8 +89,11 @@ impl WarningRules {
     }
 }
 
-fn code_of(name: &str) -> &str {
-    DBT_NAMES.iter().find(|(dbt, _)| *dbt == name).map_or(name, |(_, code)| code)
+/// Whether a name, dbt's or ours, stands for a code; `Deprecations` stands for all of them.
+fn means(name: &str, code: &str) -> bool {
+    name == code
+        || (name == "Deprecations" && deprecation(code).is_some())
+        || DBT_NAMES.iter().chain(&DEPRECATIONS).any(|(dbt, known)| *dbt == name && *known == code)
 }
 
 fn names(key: &str, value: &Json) -> Outcome<Vec<String>> {

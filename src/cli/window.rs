@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use headwater::compile::{BatchSize, Window, moment};
 use headwater::diagnostic::{Diagnostic, Outcome};
+use headwater::manifest::JsonMap;
 use serde_json::Value as Json;
 
 use crate::cli::settings::mapping;
@@ -24,6 +25,13 @@ pub struct Windows {
 }
 
 impl TypedWindows {
+    /// The texts as `run_results.json` keeps them under `args`, where there are any.
+    pub fn artifact_args(&self) -> JsonMap {
+        let args =
+            [("sample", &self.sample), ("event_time_start", &self.event_time_start), ("event_time_end", &self.event_time_end)];
+        args.into_iter().filter_map(|(key, text)| Some((key.to_string(), Json::from(text.clone()?)))).collect()
+    }
+
     /// Reads the moments; `now` is where a relative sample ends.
     pub fn read(&self, now: DateTime<Utc>) -> Outcome<Windows> {
         let event_time_start = time("--event-time-start", self.event_time_start.as_deref())?;

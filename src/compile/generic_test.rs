@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::{CompileScope, Extras, value_of};
 use crate::diagnostic::Outcome;
-use crate::jinja::{MacroCall, NodeScope, TemplateText};
+use crate::jinja::{MacroCall, NodeScope, Rendered, TemplateText};
 use crate::manifest::{Node, TestDetail};
 
 /// An argument written as a bare call, such as `to: ref('customers')`.
@@ -19,7 +19,7 @@ static CALL: LazyLock<Regex> =
 const CAPTURE: &str = "headwater_capture";
 
 /// The SQL of one generic test. Ephemeral models that the arguments name are noted in `scope`.
-pub(super) fn render(node: &Node, test: &TestDetail, scope: &Arc<CompileScope>) -> Outcome<String> {
+pub(super) fn render(node: &Node, test: &TestDetail, scope: &Arc<CompileScope>) -> Outcome<Rendered> {
     let mut kwargs = Vec::with_capacity(test.kwargs.len());
     for (name, value) in &test.kwargs {
         // A column's name is text even where it looks like a call.
@@ -32,7 +32,8 @@ pub(super) fn render(node: &Node, test: &TestDetail, scope: &Arc<CompileScope>) 
     let name = format!("test_{}", test.name);
     let call = MacroCall { name: &name, package: test.namespace.as_deref(), args: &[], kwargs: &kwargs };
     let answer = scope.context().jinja.call_macro(&call, scope.clone())?;
-    Ok(answer.to_string())
+    let callee = test.namespace.as_ref().map_or_else(|| format!("{name}("), |package| format!("{package}.{name}("));
+    Ok(Rendered::of_expression(answer.to_string(), &callee, node.location.clone()))
 }
 
 /// An argument with its strings rendered, at any depth.

@@ -12,7 +12,7 @@ use crate::diagnostic::{Diagnostic, Outcome};
 use crate::jinja::Introspect;
 use crate::manifest::{Manifest, Source};
 use crate::name::{Relation, RelationType, quote_identifier};
-use crate::rows::{ColumnType, Rows};
+use crate::rows::{Answer, ColumnType, Rows};
 
 /// Answers templates from an adapter. Its methods block: call them from `spawn_blocking` threads only.
 pub struct AdapterIntrospect {
@@ -49,6 +49,22 @@ impl AdapterIntrospect {
 impl Introspect for AdapterIntrospect {
     fn query(&self, sql: &str) -> Outcome<Rows> {
         self.wait(Some(sql), self.adapter.execute(sql))
+    }
+
+    fn execute(&self, sql: &str, begin: bool) -> Outcome<Answer> {
+        self.wait(Some(sql), self.adapter.answer(sql, begin))
+    }
+
+    fn commit(&self) -> Outcome<()> {
+        self.wait(None, self.adapter.commit())
+    }
+
+    fn by_macros(&self) -> bool {
+        self.adapter.builds_by_macros()
+    }
+
+    fn load_rows(&self, relation: &Relation, columns: &[String], rows: &[Vec<Option<String>>]) -> Outcome<Answer> {
+        self.wait(None, self.adapter.load_rows(relation, columns, rows))
     }
 
     fn relation_type(&self, relation: &Relation) -> Outcome<Option<RelationType>> {

@@ -130,7 +130,7 @@ fn insert_source(table: &mut HashMap<(String, String), Vec<Entry>>, source: &cra
 }
 
 /// `2`, `2.0` written as text and `"2"` are the same version.
-fn version_text(version: &serde_json::Value) -> String {
+pub(super) fn version_text(version: &serde_json::Value) -> String {
     match version {
         serde_json::Value::String(text) => text.clone(),
         other => other.to_string(),

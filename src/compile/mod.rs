@@ -7,10 +7,14 @@
 mod batch;
 mod dictionary;
 mod ephemeral;
+mod fixture;
 mod generic_test;
 mod introspect;
 mod lookup;
 mod scope;
+mod source_map;
+mod typing;
+mod unit_test;
 mod value;
 
 use std::collections::{BTreeMap, HashMap};
@@ -25,12 +29,18 @@ use crate::manifest::{ExtraCte, Manifest, Node};
 use crate::name::{Relation, ResourceType, UniqueId};
 use crate::project::Project;
 
+use source_map::Traced;
+
 pub use batch::{Batch, BatchPlan, BatchSize, Window, in_order, iso, moment};
 pub use dictionary::{graph_dictionary, node_dictionary};
 pub use ephemeral::inject_ctes;
+pub use fixture::{Fixture, FixtureRows, expected_sql, fixture_sql};
 pub use introspect::{AdapterIntrospect, external_table};
 pub use lookup::Lookup;
 pub use scope::CompileScope;
+pub use source_map::{Origin, SourceMap};
+pub use typing::{Typed, Typing};
+pub use unit_test::{Inputs, compile_over_inputs, given, unit_test_node};
 pub use value::value_of;
 
 /// A node as it is sent to the database.
@@ -42,21 +52,34 @@ pub struct CompiledNode {
     /// Every ephemeral ancestor, in the order of the CTEs.
     pub extra_ctes: Vec<ExtraCte>,
     pub relation: Relation,
+    /// Where each part of `sql` was written.
+    pub source_map: SourceMap,
+}
+
+impl CompiledNode {
+    fn assembled(id: &UniqueId, traced: &Traced, ctes: &[ephemeral::Cte], relation: Relation) -> Self {
+        let (sql, source_map) = ephemeral::assemble(traced, ctes);
+        let extra_ctes = ctes.iter().map(ephemeral::Cte::extra_cte).collect();
+        Self { unique_id: id.clone(), sql, extra_ctes, relation, source_map }
+    }
 }
 
 /// What the command line changes about compiling. (`flags` in templates is the engine's.)
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CompileFlags {
     /// `--empty`: every ref and source reads no rows.
     pub empty: bool,
     /// `--sample`: refs and sources with an `event_time` read the rows of this window only.
     pub sample: Option<Window>,
+    /// `--defer`: where a `ref` finds nodes that are not built here.
+    pub deferred: Arc<HashMap<UniqueId, Relation>>,
 }
 
 /// Names a render sees beside the engine's own: `results`, `schemas`, `sql`, a test's arguments.
 pub type Extras = BTreeMap<String, Value>;
 
 /// What all nodes of one run share while they compile.
+#[derive(Clone)]
 pub struct CompileContext {
     pub manifest: Arc<Manifest>,
     pub jinja: Arc<Jinja>,
@@ -65,9 +88,9 @@ pub struct CompileContext {
     pub database: Option<Arc<dyn Introspect>>,
     pub events: Arc<dyn EventSink>,
     pub flags: CompileFlags,
-    pub(crate) lookup: Lookup,
-    graph: OnceLock<Value>,
-    ephemerals: Mutex<HashMap<UniqueId, Arc<ephemeral::Slot>>>,
+    pub(crate) lookup: Arc<Lookup>,
+    graph: Arc<OnceLock<Value>>,
+    ephemerals: Arc<Mutex<HashMap<UniqueId, Arc<ephemeral::Slot>>>>,
 }
 
 impl CompileContext {
@@ -78,9 +101,14 @@ impl CompileContext {
         database: Option<Arc<dyn Introspect>>,
         (events, flags): (Arc<dyn EventSink>, CompileFlags),
     ) -> Arc<Self> {
-        let lookup = Lookup::new(&manifest, &project.name);
-        let (graph, ephemerals) = (OnceLock::new(), Mutex::default());
+        let lookup = Arc::new(Lookup::new(&manifest, &project.name));
+        let (graph, ephemerals) = (Arc::default(), Arc::default());
         Arc::new(Self { manifest, jinja, project, database, events, flags, lookup, graph, ephemerals })
+    }
+
+    /// The same context over another connection to the database: one node's own.
+    pub fn over(&self, database: Arc<dyn Introspect>) -> Arc<Self> {
+        Arc::new(Self { database: Some(database), ..self.clone() })
     }
 
     /// `graph`: the project as dbt's dictionary, built when first asked for.
@@ -109,16 +137,16 @@ pub fn compile_batch(node: &Arc<Node>, context: &Arc<CompileContext>, batch: Bat
 pub fn compile_with(node: &Arc<Node>, context: &Arc<CompileContext>, extras: Extras) -> Outcome<CompiledNode> {
     if node.resource_type == ResourceType::Seed {
         let relation = node.relation();
-        return Ok(CompiledNode { unique_id: node.unique_id.clone(), sql: String::new(), extra_ctes: Vec::new(), relation });
+        let (sql, extra_ctes, source_map) = (String::new(), Vec::new(), SourceMap::default());
+        return Ok(CompiledNode { unique_id: node.unique_id.clone(), sql, extra_ctes, relation, source_map });
     }
     compile_in(node, context, Arc::new(CompileScope::of_node(node, context, extras)))
 }
 
 fn compile_in(node: &Arc<Node>, context: &Arc<CompileContext>, scope: Arc<CompileScope>) -> Outcome<CompiledNode> {
-    let (text, parents) = render_node(node, scope)?;
-    let extra_ctes = ephemeral::collect(&parents, context)?;
-    let sql = inject_ctes(&text, &extra_ctes);
-    Ok(CompiledNode { unique_id: node.unique_id.clone(), sql, extra_ctes, relation: node.relation() })
+    let (traced, parents) = render_node(node, scope)?;
+    let ctes = ephemeral::collect(&parents, context)?;
+    Ok(CompiledNode::assembled(&node.unique_id, &traced, &ctes, node.relation()))
 }
 
 /// Renders text that stands in a node's config, such as a hook, with the node's own scope.
@@ -135,7 +163,7 @@ pub fn render_in_node(
 }
 
 /// The text of one node and the ephemeral models its `ref`s named, in order of the first call.
-fn render_node(node: &Arc<Node>, scope: Arc<CompileScope>) -> Outcome<(String, Vec<UniqueId>)> {
+fn render_node(node: &Arc<Node>, scope: Arc<CompileScope>) -> Outcome<(Traced, Vec<UniqueId>)> {
     if node.language == "python" {
         return Diagnostic::error("python-model", format!("model `{}` is written in Python; only SQL models can run", node.name))
             .at(node.location.clone())
@@ -150,11 +178,11 @@ fn render_node(node: &Arc<Node>, scope: Arc<CompileScope>) -> Outcome<(String, V
                 source: node.raw_code.as_str().into(),
                 location: node.location.clone(),
             };
-            scope.context().jinja.render(&template, scope.clone())
+            scope.context().jinja.render_traced(&template, scope.clone())
         }
     };
     let text = text.map_err(|error| place(error, node))?;
-    Ok((text, scope.ephemeral_parents()))
+    Ok((Traced::new(text, &node.unique_id), scope.ephemeral_parents()))
 }
 
 /// A diagnostic without a place gets the node's own.

@@ -1,5 +1,6 @@
 //! What a template may ask while it compiles, answered from the manifest and the database.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use indexmap::{IndexMap, IndexSet};
@@ -11,11 +12,13 @@ use super::dictionary::{node_dictionary, without_nulls};
 use super::ephemeral::cte_name;
 use super::lookup::Found;
 use super::{CompileContext, Extras, value_of};
+use crate::adapter::seed_rows;
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::event::Event;
 use crate::jinja::{self, Introspect, NodeScope, RefAnswer};
 use crate::manifest::{Column, JsonMap, Node, RefArgs};
 use crate::name::{Relation, RelationType, ResourceType, UniqueId, quote_identifier};
+use crate::rows::Rows;
 
 /// One render's scope: a node's, or an operation's that belongs to no node.
 pub struct CompileScope {
@@ -69,6 +72,10 @@ impl CompileScope {
         Self::new(self.node.clone(), &self.package, &self.context, (extras, self.checked))
     }
 
+    pub(super) fn is_unit_test(&self) -> bool {
+        self.node.as_ref().is_some_and(|node| node.resource_type == ResourceType::UnitTest)
+    }
+
     /// Ephemeral models this scope's `ref`s named, in order of the first call.
     pub fn ephemeral_parents(&self) -> Vec<UniqueId> {
         self.ephemeral.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
@@ -81,7 +88,7 @@ impl CompileScope {
     }
 
     fn answer(&self, node: &Node) -> Outcome<RefAnswer> {
-        let relation = node.relation();
+        let relation = self.context.flags.deferred.get(&node.unique_id).cloned().unwrap_or_else(|| node.relation());
         if !node.is_ephemeral() {
             let rendered = self.narrowed(&relation, &node.config, &node.columns);
             return Ok(RefAnswer { relation, relation_type: built_as(node), rendered });
@@ -125,7 +132,13 @@ impl CompileScope {
         }
     }
 
-    fn not_found(&self, kind: &str, name: &str, (version, package): (Option<&Json>, Option<&str>), disabled: bool) -> Diagnostic {
+    pub(super) fn not_found(
+        &self,
+        kind: &str,
+        name: &str,
+        (version, package): (Option<&Json>, Option<&str>),
+        disabled: bool,
+    ) -> Diagnostic {
         let subject = match &self.node {
             Some(node) => format!("{} '{}' ({})", title(node.resource_type), node.unique_id, node.original_file_path),
             None => format!("Operation in package '{}'", self.package),
@@ -153,10 +166,9 @@ impl CompileScope {
 
     /// `pre_hooks`, `post_hooks`: what only a node's own scope has.
     fn node_extra(&self, node: &Node, name: &str) -> Option<Value> {
-        let config = |key: &str| Some(node.config.get(key).map_or_else(|| Value::from(Vec::<Value>::new()), value_of));
         match name {
-            "pre_hooks" => config("pre-hook"),
-            "post_hooks" => config("post-hook"),
+            "pre_hooks" => Some(hooks(node, "pre-hook")),
+            "post_hooks" => Some(hooks(node, "post-hook")),
             _ => None,
         }
     }
@@ -258,6 +270,23 @@ impl NodeScope for CompileScope {
         self.context.database.clone()
     }
 
+    fn seed_rows(&self) -> Outcome<Rows> {
+        let Some(node) = self.node.as_ref().filter(|node| node.resource_type == ResourceType::Seed) else {
+            return Diagnostic::error("no-seed", "`load_agate_table` reads a seed's file, and this is none").fail();
+        };
+        let file = Path::new(node.root_path.as_deref().unwrap_or_default()).join(&node.original_file_path);
+        let delimiter = node.config_str("delimiter").and_then(|text| text.chars().next()).unwrap_or(',');
+        let types = node.config.get("column_types").and_then(Json::as_object);
+        let given: Vec<String> = types.into_iter().flatten().map(|(name, _)| name.clone()).collect();
+        seed_rows(&file, delimiter, &given).map_err(|error| {
+            let diagnostic = Diagnostic::error(error.code, error.message);
+            Box::new(match error.help {
+                Some(help) => diagnostic.help(help),
+                None => diagnostic,
+            })
+        })
+    }
+
     fn extra(&self, name: &str) -> Option<Value> {
         if let Some(value) = self.extras.get(name) {
             return Some(value.clone());
@@ -294,6 +323,25 @@ fn with_batch(model: &Value, batch: Batch) -> Value {
     let keys = model.try_iter().into_iter().flatten();
     let entries = keys.map(|key| (key.clone(), model.get_item(&key).unwrap_or_default()));
     Value::from_pairs(entries.chain([(Value::from("batch"), batch)]))
+}
+
+/// A node's hooks as dbt's dictionaries: `sql`, `transaction`, `index`.
+fn hooks(node: &Node, key: &str) -> Value {
+    let written = match node.config.get(key).or_else(|| node.config.get(&key.replace('-', "_"))) {
+        Some(Json::Array(hooks)) => hooks.clone(),
+        Some(Json::Null) | None => Vec::new(),
+        Some(one) => vec![one.clone()],
+    };
+    let hook = |hook: &Json| {
+        // `before_begin(…)` and its like give JSON text.
+        let read = hook.as_str().and_then(|text| serde_json::from_str::<Json>(text).ok()).filter(Json::is_object);
+        let hook = read.as_ref().unwrap_or(hook);
+        let sql = hook.get("sql").unwrap_or(hook);
+        let transaction = hook.get("transaction").and_then(Json::as_bool).unwrap_or(true);
+        let index = hook.get("index").cloned().unwrap_or_default();
+        value_of(&serde_json::json!({"sql": sql, "transaction": transaction, "index": index}))
+    };
+    Value::from(written.iter().map(hook).collect::<Vec<_>>())
 }
 
 /// What `--empty` reads instead of a relation.

@@ -84,7 +84,7 @@ async fn newest(session: &Session, sql: String) -> Result<Option<DateTime<Utc>>,
     tokio::select! {
         biased;
         answer = session.run.adapter.max_loaded_at(&sql) => {
-            answer.map_err(|error| Failure::Database { error, sent: Some(Sent { sql: sql.clone(), compiled: None }) })
+            answer.map_err(|error| Failure::Database { error, sent: Some(Sent { sql: sql.clone(), compiled: None, location: None }) })
         }
         () = session.stop.cancelled() => Err(Failure::Runtime("cancelled while it ran".to_string())),
     }

@@ -16,6 +16,7 @@ use crate::event::Event;
 use crate::manifest::Node;
 use crate::name::UniqueId;
 use crate::result::{NodeResult, Status};
+use crate::source::Location;
 
 /// The four moments of a node's hooks, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +58,9 @@ pub(super) async fn run_node_hooks(
         let (context, subject) = (session.context.clone(), node.clone());
         let sql = Value::from(compiled.sql.as_str());
         let extras = Extras::from([("sql".to_string(), sql.clone()), ("compiled_code".to_string(), sql)]);
+        let raw = text.clone();
         let rendered = session.blocking(move || render_in_node(when.key(), &text, &subject, &context, extras)).await?;
-        execute(session, rendered.trim()).await?;
+        execute(session, node, &raw, rendered.trim()).await?;
     }
     Ok(())
 }
@@ -78,12 +80,37 @@ fn hooks_at(node: &Node, when: When) -> Vec<String> {
     parsed.filter(fits).filter_map(|hook| hook.get("sql").and_then(Json::as_str).map(str::to_string)).collect()
 }
 
-async fn execute(session: &Session, sql: &str) -> Result<(), Failure> {
+/// Runs the text `sql` that the hook `raw` of `node` gave.
+async fn execute(session: &Session, node: &Node, raw: &str, sql: &str) -> Result<(), Failure> {
     if sql.is_empty() {
         return Ok(());
     }
-    let sent = || Some(Sent { sql: sql.to_string(), compiled: None });
-    session.run.adapter.execute(sql).await.map(|_| ()).map_err(|error| Failure::Database { error, sent: sent() })
+    session.run.adapter.execute(sql).await.map(|_| ()).map_err(|error| {
+        let location = error.position.and_then(|position| written_at(session, node, raw, (sql, position)));
+        Failure::Database { error, sent: Some(Sent { sql: sql.to_string(), compiled: None, location }) }
+    })
+}
+
+/// Where the failing line of a hook was written: in the node's own file, the file of its properties, or `dbt_project.yml`.
+/// A line that Jinja had a part in leads to where the hook begins.
+fn written_at(session: &Session, node: &Node, raw: &str, (sql, (line, column)): (&str, (u32, u32))) -> Option<Location> {
+    let failing = sql.lines().nth(line.saturating_sub(1) as usize)?;
+    let first = raw.lines().find(|line| !line.trim().is_empty())?.trim();
+    let properties = node.patch_path.as_deref().and_then(|path| path.split_once("://")).map(|(_, path)| path);
+    let files = [Some(node.original_file_path.as_str()), properties, Some("dbt_project.yml")];
+    let find = |wanted: &str, column: u32| {
+        files.iter().flatten().find_map(|path| {
+            let bytes = session.run.world.read(&session.run.project.root.join(path)).ok()?;
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let (index, at) = text.lines().enumerate().find_map(|(index, line)| Some((index, line.find(wanted)?)))?;
+            let before = text.lines().nth(index)?[..at].chars().count();
+            let path = path.trim_start_matches("./");
+            Some(Location::new(path, u32::try_from(index).ok()? + 1, u32::try_from(before).ok()? + column))
+        })
+    };
+    let indent = failing.len() - failing.trim_start().len();
+    let within = column.saturating_sub(u32::try_from(indent).ok()?).max(1);
+    find(failing.trim(), within).or_else(|| find(first, 1))
 }
 
 /// Runs `on-run-start`.
@@ -196,5 +223,5 @@ async fn hook_work(
     // A hook may render to `{"sql": …}`: what the `before_begin` macros give.
     let parsed = serde_json::from_str::<Json>(&compiled.sql).ok();
     let sql = parsed.as_ref().and_then(|hook| hook.get("sql")).and_then(Json::as_str).unwrap_or(&compiled.sql);
-    clock.time("execute", world.as_ref(), execute(session, sql.trim())).await
+    clock.time("execute", world.as_ref(), execute(session, node, &node.raw_code, sql.trim())).await
 }

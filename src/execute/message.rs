@@ -2,8 +2,10 @@
 //! line and a caret, and help.
 
 use crate::adapter::AdapterError;
+use crate::compile::SourceMap;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Node;
+use crate::source::Location;
 
 use super::RunRequest;
 
@@ -14,6 +16,8 @@ pub(super) enum Failure {
     Compilation(Box<Diagnostic>),
     /// The engine refused a statement.
     Database { error: AdapterError, sent: Option<Sent> },
+    /// The engine refused a statement of a materialization macro; `compiled` is the file of the node's SQL.
+    Statement { error: Box<Diagnostic>, compiled: Option<String> },
     /// Anything else, in words.
     Runtime(String),
 }
@@ -23,13 +27,16 @@ pub(super) enum Failure {
 pub(super) struct Sent {
     pub sql: String,
     pub compiled: Option<CompiledFile>,
+    /// Where the failing line was written, if that is known without a source map.
+    pub location: Option<Location>,
 }
 
 #[derive(Debug)]
 pub(super) struct CompiledFile {
-    /// As people know it: `target/compiled/…`.
-    pub path: String,
+    /// As people know it: `target/compiled/…`; nothing for a text that is in no file.
+    pub path: Option<String>,
     pub sql: String,
+    pub source_map: SourceMap,
 }
 
 impl Failure {
@@ -49,7 +56,7 @@ impl Failure {
     /// The same failure where the compiled text lies in another file.
     pub fn compiled_at(mut self, path: &str) -> Self {
         if let Self::Database { sent: Some(Sent { compiled: Some(file), .. }), .. } = &mut self {
-            file.path = path.to_string();
+            file.path = Some(path.to_string());
         }
         self
     }
@@ -58,7 +65,8 @@ impl Failure {
     pub fn body(&self, run: &RunRequest) -> (&'static str, String) {
         match self {
             Self::Compilation(diagnostic) => ("Compilation", diagnostic_text(diagnostic, run)),
-            Self::Database { error, sent } => ("Database", database_text(error, sent.as_ref())),
+            Self::Database { error, sent } => ("Database", database_text(error, sent.as_ref(), run)),
+            Self::Statement { error, compiled } => ("Database", statement_text(error, compiled.as_deref())),
             Self::Runtime(message) => ("Runtime", message.clone()),
         }
     }
@@ -83,14 +91,7 @@ fn framed(head: &str, body: &str) -> String {
 fn diagnostic_text(diagnostic: &Diagnostic, run: &RunRequest) -> String {
     let mut text = diagnostic.message.clone();
     if let Some(location) = diagnostic.location.as_ref().filter(|location| location.line > 0) {
-        // What lies in no file of the project (a built-in macro, an inline query) has no line to show.
-        let source = run.world.read(&run.project.root.join(&*location.path)).ok();
-        match source {
-            Some(bytes) => {
-                text.push_str(&caret(&location.path, &String::from_utf8_lossy(&bytes), (location.line, location.column)));
-            }
-            None => text.push_str(&format!("\n--> {location}")),
-        }
+        text.push_str(&source_line(location, run));
     }
     for frame in &diagnostic.trace {
         text.push_str(&format!("\n{frame}"));
@@ -101,28 +102,57 @@ fn diagnostic_text(diagnostic: &Diagnostic, run: &RunRequest) -> String {
     text
 }
 
-fn database_text(error: &AdapterError, sent: Option<&Sent>) -> String {
+/// A line of the project's own text with a caret.
+fn source_line(location: &Location, run: &RunRequest) -> String {
+    // What lies in no file of the project (a built-in macro, an inline query) has no line to show.
+    match run.world.read(&run.project.root.join(&*location.path)) {
+        Ok(bytes) => caret(&location.path, &String::from_utf8_lossy(&bytes), (location.line, location.column)),
+        Err(_) => format!("\n--> {location}"),
+    }
+}
+
+/// The engine's words, and where the node's own SQL is; which macros sent the statement is of no use to whoever wrote the node.
+fn statement_text(error: &Diagnostic, compiled: Option<&str>) -> String {
+    let help = error.help.iter().map(|help| format!("\nhelp: {help}")).collect::<String>();
+    let file = compiled.map(|path| format!("\ncompiled code at {path}")).unwrap_or_default();
+    format!("{}{help}{file}", error.message)
+}
+
+fn database_text(error: &AdapterError, sent: Option<&Sent>, run: &RunRequest) -> String {
     let mut text = error.message.clone();
     if let Some((sent, position)) = sent.zip(error.position) {
-        text.push_str(&excerpt(sent, position));
+        text.push_str(&excerpt(sent, position, run));
     }
     if let Some(help) = &error.help {
         text.push_str(&format!("\nhelp: {help}"));
     }
-    if let Some(file) = sent.and_then(|sent| sent.compiled.as_ref()) {
-        text.push_str(&format!("\ncompiled code at {}", file.path));
+    if let Some(path) = sent.and_then(|sent| sent.compiled.as_ref()?.path.as_ref()) {
+        text.push_str(&format!("\ncompiled code at {path}"));
     }
     text
 }
 
-/// The line at `position` with a caret: of the compiled file where the place lies in its text, else of the statement sent.
-fn excerpt(sent: &Sent, position: (u32, u32)) -> String {
-    if let Some(file) = &sent.compiled
-        && let Some(place) = place_in(&sent.sql, &file.sql, position)
-    {
-        return caret(&file.path, &file.sql, place);
+/// The line at `position` with a caret: of the file it was written in where the source map knows it, else of the compiled
+/// file where the place lies in its text, else of the statement sent.
+fn excerpt(sent: &Sent, position: (u32, u32), run: &RunRequest) -> String {
+    if let Some(location) = &sent.location {
+        return source_line(location, run);
     }
-    caret("statement", &sent.sql, position)
+    let Some(file) = &sent.compiled else { return caret("statement", &sent.sql, position) };
+    let Some(place) = place_in(&sent.sql, &file.sql, position) else { return caret("statement", &sent.sql, position) };
+    let origin = file.source_map.origin(&file.sql, place, &run.manifest).filter(|origin| origin.location.line > 0);
+    let Some(origin) = origin else {
+        return caret(file.path.as_deref().unwrap_or("statement"), &file.sql, place);
+    };
+    let mut text = source_line(&origin.location, run);
+    for frame in &origin.trace {
+        text.push_str(&format!("\n{frame}"));
+    }
+    if !origin.trace.is_empty() {
+        // The line of the file only calls what gave the SQL: that is shown too.
+        text.push_str(&caret(file.path.as_deref().unwrap_or("statement"), &file.sql, place));
+    }
+    text
 }
 
 /// A place of the statement as a place of the text it holds.

@@ -11,6 +11,7 @@ use super::hook::When;
 use super::message::Failure;
 use super::node::{self, blank_result};
 use super::session::{Session, node_info};
+use super::templated;
 use crate::compile::{Batch, BatchPlan, Window, in_order};
 use crate::event::{BatchInfo, Event};
 use crate::manifest::Node;
@@ -43,11 +44,12 @@ struct Ended {
 }
 
 /// Whether the node is run batch by batch here. A project with a strategy macro of its own for microbatch models asks for that by a
-/// behaviour flag; otherwise its macro gets all rows at once, as before dbt had batches.
+/// behaviour flag; otherwise its macro gets all rows at once, as before dbt had batches. So does a materialization written in Jinja.
 pub(super) fn applies(session: &Session, node: &Node) -> bool {
     let has_own_macro = || strategy_macro(node, &session.run.manifest).is_some();
     is_microbatch(node)
-        && session.run.plan.verb != Verb::Compile
+        && !matches!(session.run.plan.verb, Verb::Compile | Verb::Clone)
+        && templated::macro_of(session, node).is_none()
         && (!has_own_macro() || session.flag("require_batched_execution_for_custom_microbatch_strategy"))
 }
 

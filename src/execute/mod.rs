@@ -6,9 +6,13 @@
 
 mod audit;
 mod clock;
+mod clone;
+mod contract;
+mod defer;
 mod external;
 mod freshness;
 mod hook;
+mod input_columns;
 mod message;
 mod microbatch;
 mod node;
@@ -17,12 +21,17 @@ mod prepare;
 mod scheduler;
 mod script;
 mod session;
+mod shared_scan;
 mod show;
+mod snapshot;
 mod strategy;
+mod table_diff;
 mod target;
+mod templated;
 mod test_outcome;
+mod unit_test;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -35,13 +44,14 @@ use crate::adapter::Adapter;
 use crate::compile::Window;
 use crate::event::{Event, EventSink, Summary};
 use crate::jinja::Jinja;
-use crate::manifest::{Compiled, JsonMap, Manifest};
-use crate::name::UniqueId;
+use crate::manifest::{Compiled, JsonMap, Manifest, NodeLineage};
+use crate::name::{Relation, UniqueId};
 use crate::plan::{Plan, Verb};
 use crate::project::Project;
 use crate::result::NodeResult;
 use crate::world::World;
 
+pub use defer::deferred;
 pub use freshness::{FreshnessOutcome, source_freshness};
 pub use microbatch::EarlierBatches;
 pub use operation::run_operation;
@@ -49,6 +59,18 @@ pub use show::{ShowSubject, Shown, compile_text, show};
 pub use test_outcome::{Counted, Verdict, judge};
 
 use session::Session;
+
+/// What is done with the types of the SQL before it is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TypeCheck {
+    /// Queries are not planned beforehand.
+    #[default]
+    Off,
+    /// Queries are planned for their lineage; whatever is wrong with them is left for the engine to say.
+    Lineage,
+    /// A query that cannot be planned is an error of its node.
+    Errors,
+}
 
 /// The flags of the command line that change a run.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +101,10 @@ pub struct RunSettings {
     /// The batches that `retry` runs of each microbatch model: what `batch_results` of its entry in `run_results.json` holds, read by
     /// [`EarlierBatches::from_json`]. A model that is not in it has the batches of any run.
     pub batches: BTreeMap<UniqueId, EarlierBatches>,
+    /// `--defer`: the nodes that are read from another place than their own.
+    pub deferred: Arc<HashMap<UniqueId, Relation>>,
+    /// `--static-analysis`.
+    pub types: TypeCheck,
 }
 
 impl RunSettings {
@@ -157,6 +183,13 @@ pub async fn compile_only(run: RunRequest) -> RunOutcome {
     let session = Arc::new(session);
     let results = scheduler::walk(&session).await;
     finish(&session, results, started)
+}
+
+/// Where the columns of the plan's nodes, and of all above them, come from. Builds nothing, writes nothing; a node whose SQL
+/// cannot be planned is left out.
+pub async fn column_lineage(run: RunRequest) -> IndexMap<UniqueId, Arc<NodeLineage>> {
+    let session = Session::new(run);
+    session.lineage().await
 }
 
 fn finish(session: &Session, results: Vec<NodeResult>, started: Instant) -> RunOutcome {

@@ -9,10 +9,10 @@ use super::hook::{self, When};
 use super::message::{CompiledFile, Failure, Sent};
 use super::session::Session;
 use super::test_outcome::{Counted, judge};
-use super::{microbatch, script, strategy, target};
+use super::{clone, contract, microbatch, script, snapshot, strategy, target, templated};
 use crate::adapter::{AdapterError, Effect, Operation};
 use crate::artifact::TargetFolder;
-use crate::compile::{Batch, CompiledNode, compile, compile_batch};
+use crate::compile::{Batch, CompileContext, CompiledNode, compile, compile_batch};
 use crate::event::Event;
 use crate::manifest::Node;
 use crate::materialization::{self, Facts, Input, RelationState, Work};
@@ -21,17 +21,22 @@ use crate::plan::Verb;
 use crate::result::{NodeResult, Status};
 
 /// How a node's work ended when nothing failed.
-struct Done {
-    status: Status,
-    message: Option<String>,
-    failures: Option<i64>,
-    response: Map<String, Json>,
+pub(super) struct Done {
+    pub status: Status,
+    pub message: Option<String>,
+    pub failures: Option<i64>,
+    pub response: Map<String, Json>,
 }
 
 impl Done {
     fn of(effect: &Effect) -> Self {
         let message = Some(effect.message.clone());
         Self { status: Status::Success, message, failures: None, response: adapter_response(effect) }
+    }
+
+    /// There was nothing to do.
+    fn nothing() -> Self {
+        Self { message: Some("No-op".to_string()), ..Self::silent() }
     }
 
     /// Nothing was asked of the database.
@@ -101,17 +106,31 @@ async fn work(
         return Err(Failure::Runtime(reason.clone()));
     }
     let world = session.run.world.clone();
-    let compiled = clock.time("compile", world.as_ref(), compile_step(session, node)).await?;
+    if session.run.plan.verb == Verb::Clone {
+        let cloned = clock.time("execute", world.as_ref(), clone::clone(session, node)).await?;
+        return Ok(cloned.as_ref().map_or_else(Done::nothing, Done::of));
+    }
+    // Where the adapter has connections, the node has one of its own for all it does; it ends with the context.
+    let context = session.node_context();
+    let compiled = clock.time("compile", world.as_ref(), compile_step(session, node, &context)).await?;
     *kept = Some(compiled.clone());
+    if has_types(node) {
+        session.check_types(node, &compiled).await?;
+    }
     let builds = session.run.plan.verb != Verb::Compile && !node.is_ephemeral();
     if !builds || matches!(node.resource_type, ResourceType::Analysis | ResourceType::SqlOperation) {
         return Ok(Done::silent());
     }
-    clock.time("execute", world.as_ref(), build_step(session, node, &compiled)).await
+    clock.time("execute", world.as_ref(), build_step(session, node, &compiled, &context)).await
 }
 
-async fn compile_step(session: &Arc<Session>, node: &Arc<Node>) -> Result<CompiledNode, Failure> {
-    let (context, subject) = (session.context.clone(), node.clone());
+/// Whether the node's text is one query of this project's own: analyses may be anything.
+fn has_types(node: &Node) -> bool {
+    matches!(node.resource_type, ResourceType::Model | ResourceType::Snapshot | ResourceType::Test)
+}
+
+async fn compile_step(session: &Arc<Session>, node: &Arc<Node>, context: &Arc<CompileContext>) -> Result<CompiledNode, Failure> {
+    let (context, subject) = (context.clone(), node.clone());
     let compiled = session.blocking(move || compile(&subject, &context)).await?;
     if node.resource_type != ResourceType::Seed {
         session.keep(node, &compiled);
@@ -135,20 +154,22 @@ pub(super) async fn batch_step(
     for when in moments.iter().filter(|when| when.is_before()) {
         hook::run_node_hooks(session, node, &compiled, *when).await?;
     }
-    let state = fetch_state(session, node, &compiled, Facts::Columns).await.map_err(|failure| failure.compiled_at(&path))?;
+    let held = contract::held(session, node, &compiled).await.map_err(|failure| failure.compiled_at(&path))?;
+    let state = fetch_state(session, node, &held, Facts::Columns).await.map_err(|failure| failure.compiled_at(&path))?;
     let capabilities = session.run.adapter.capabilities();
     let strategy_macro = materialization::strategy_macro(node, &session.run.manifest);
     let switches = session.switches();
     let input = Input {
         node,
-        compiled: &compiled,
+        compiled: &held,
         state: &state,
         capabilities: &capabilities,
         switches,
         strategy_macro,
         batch: Some(&batch),
     };
-    let planned = (materialization::find(node)?.plan)(&input)?;
+    let mut planned = (materialization::find(node)?.plan)(&input)?;
+    planned.operations.extend(materialization::described(&input, &planned));
     target::write_batch(session, TargetFolder::Run, node, &label, &script::text(&planned))
         .map_err(|error| cannot_write(&error))?;
     let effect = operate(session, node, &compiled, planned).await.map_err(|failure| failure.compiled_at(&path))?;
@@ -158,19 +179,34 @@ pub(super) async fn batch_step(
     Ok(effect)
 }
 
-async fn build_step(session: &Arc<Session>, node: &Arc<Node>, compiled: &CompiledNode) -> Result<Done, Failure> {
+async fn build_step(
+    session: &Arc<Session>,
+    node: &Arc<Node>,
+    compiled: &CompiledNode,
+    context: &Arc<CompileContext>,
+) -> Result<Done, Failure> {
+    if let Some(macro_id) = templated::macro_of(session, node) {
+        return templated::build(session, node, compiled, context, macro_id).await;
+    }
     let kind = materialization::find(node)?;
     let is_test = node.resource_type == ResourceType::Test;
     if !is_test {
         hook::run_node_hooks(session, node, compiled, When::BeforeStart).await?;
         hook::run_node_hooks(session, node, compiled, When::Before).await?;
     }
-    let state = fetch_state(session, node, compiled, (kind.facts)(node)).await?;
+    let held = contract::held(session, node, compiled).await?;
+    let state = fetch_state(session, node, &held, (kind.facts)(node)).await?;
     let capabilities = session.run.adapter.capabilities();
     let strategy_macro = materialization::strategy_macro(node, &session.run.manifest);
     let switches = session.switches();
-    let input = Input { node, compiled, state: &state, capabilities: &capabilities, switches, strategy_macro, batch: None };
-    let planned = (kind.plan)(&input)?;
+    let input =
+        Input { node, compiled: &held, state: &state, capabilities: &capabilities, switches, strategy_macro, batch: None };
+    let mut planned = (kind.plan)(&input)?;
+    planned.operations.extend(materialization::described(&input, &planned));
+    if let Some(changes) = &state.snapshot {
+        let checked = snapshot::check_times(session, node, changes).await;
+        checked.map_err(|error| sent(session, node, compiled, error, &changes.sql))?;
+    }
     if node.resource_type != ResourceType::Seed {
         target::write(session, TargetFolder::Run, node, &script::text(&planned)).map_err(|error| cannot_write(&error))?;
     }
@@ -187,13 +223,28 @@ async fn build_step(session: &Arc<Session>, node: &Arc<Node>, compiled: &Compile
 }
 
 /// What the materialization has to know, and no more: each fact is a question to the database.
-async fn fetch_state(session: &Session, node: &Node, compiled: &CompiledNode, facts: Facts) -> Result<RelationState, Failure> {
+async fn fetch_state(
+    session: &Arc<Session>,
+    node: &Arc<Node>,
+    compiled: &CompiledNode,
+    facts: Facts,
+) -> Result<RelationState, Failure> {
     let mut state = RelationState::default();
     if facts == Facts::Nothing {
         return Ok(state);
     }
     let (adapter, relation) = (&session.run.adapter, &compiled.relation);
     state.existing = adapter.relation_type(relation).await.map_err(|error| Failure::Database { error, sent: None })?;
+    if facts == Facts::Snapshot {
+        if state.existing.is_some() {
+            state.columns = adapter.columns(relation).await.map_err(|error| Failure::Database { error, sent: None })?;
+        }
+        // A mistake in the query is told as the query's own, not as that of a macro that looks at its columns.
+        let given = adapter.query_columns(&compiled.sql).await;
+        state.query_columns = given.map_err(|error| sent(session, node, compiled, error, &compiled.sql))?;
+        state.snapshot = Some(snapshot::changes(session, node, compiled, state.existing.is_some()).await?);
+        return Ok(state);
+    }
     if facts == Facts::Columns && state.existing.is_some() {
         state.columns = adapter.columns(relation).await.map_err(|error| Failure::Database { error, sent: None })?;
         let given = adapter.query_columns(&compiled.sql).await;
@@ -208,9 +259,14 @@ async fn apply(session: &Arc<Session>, node: &Arc<Node>, compiled: &CompiledNode
     let Some(check) = check else {
         return Ok(Done::of(&effect));
     };
-    let rows = session.run.adapter.query(&check.sql, None).await;
-    let rows = rows.map_err(|error| sent(session, node, compiled, error, &check.sql))?;
-    let counted = Counted::read(node, &rows).map_err(Failure::Runtime)?;
+    let counted = match session.scans.counted(&session.run, node).await {
+        Some(counted) => counted,
+        None => {
+            let rows = session.run.adapter.query(&check.sql, None).await;
+            let rows = rows.map_err(|error| sent(session, node, compiled, error, &check.sql))?;
+            Counted::read(node, &rows).map_err(Failure::Runtime)?
+        }
+    };
     let verdict = judge(node, &counted, session.run.settings.warn_error);
     let effect = Effect { message: "SELECT 1".to_string(), rows_affected: Some(1) };
     let response = adapter_response(&effect);
@@ -223,10 +279,14 @@ async fn operate(session: &Arc<Session>, node: &Arc<Node>, compiled: &CompiledNo
     let mut effect = Effect::default();
     for operation in work.operations {
         let sql = sql_of(&operation).map(str::to_string);
-        effect = session.run.adapter.apply(operation).await.map_err(|error| match sql {
+        let done = session.run.adapter.apply(operation).await.map_err(|error| match sql {
             Some(sql) => sent(session, node, compiled, error, &sql),
             None => Failure::Database { error, sent: None },
         })?;
+        // What has nothing to say (comments) does not speak for the node.
+        if !done.message.is_empty() {
+            effect = done;
+        }
     }
     match work.strategy {
         Some(call) => strategy::run(session, node, compiled, &call).await,
@@ -237,8 +297,8 @@ async fn operate(session: &Arc<Session>, node: &Arc<Node>, compiled: &CompiledNo
 /// A statement's failure with what is needed to show its place.
 pub(super) fn sent(session: &Session, node: &Node, compiled: &CompiledNode, error: AdapterError, sql: &str) -> Failure {
     let path = session.display_path(&session.target_path(TargetFolder::Compiled, node));
-    let file = CompiledFile { path, sql: compiled.sql.clone() };
-    Failure::Database { error, sent: Some(Sent { sql: sql.to_string(), compiled: Some(file) }) }
+    let file = CompiledFile { path: Some(path), sql: compiled.sql.clone(), source_map: compiled.source_map.clone() };
+    Failure::Database { error, sent: Some(Sent { sql: sql.to_string(), compiled: Some(file), location: None }) }
 }
 
 fn sql_of(operation: &Operation) -> Option<&str> {
@@ -246,6 +306,7 @@ fn sql_of(operation: &Operation) -> Option<&str> {
         Operation::CreateView { sql, .. }
         | Operation::CreateTableAs { sql, .. }
         | Operation::Write { sql, .. }
+        | Operation::Snapshot { sql, .. }
         | Operation::Statement { sql } => Some(sql),
         _ => None,
     }
@@ -263,6 +324,6 @@ fn adapter_response(effect: &Effect) -> Map<String, Json> {
     response
 }
 
-fn cannot_write(error: &std::io::Error) -> Failure {
+pub(super) fn cannot_write(error: &std::io::Error) -> Failure {
     Failure::Runtime(format!("the target folder could not be written: {error}"))
 }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use serde_json::Value as Json;
 use tokio::task::JoinSet;
 
 use super::session::{Session, node_info};
-use super::{audit, node};
-use crate::diagnostic::Diagnostic;
+use super::{audit, node, unit_test};
+use crate::compile::unit_test_node;
 use crate::event::{Event, NodeInfo};
-use crate::manifest::Node;
+use crate::manifest::{Node, OtherResource};
 use crate::name::{ResourceType, UniqueId};
 use crate::plan::Verb;
 use crate::result::{NodeResult, Status};
@@ -54,6 +55,8 @@ pub(super) fn skip_all(session: &Arc<Session>) -> Vec<NodeResult> {
 #[derive(Clone)]
 enum Subject {
     Node(Arc<Node>),
+    /// With the node it runs as.
+    UnitTest(Arc<OtherResource>, Arc<Node>),
     /// Resources that a run has nothing to do for: exposures, saved queries.
     Nothing(NodeInfo),
 }
@@ -127,7 +130,7 @@ impl<'a> Walk<'a> {
     fn is_counted(&self, step: usize) -> bool {
         match &self.subjects[step] {
             Subject::Node(node) => !node.is_ephemeral() || self.session.run.plan.verb == Verb::Compile,
-            Subject::Nothing(_) => true,
+            Subject::UnitTest(..) | Subject::Nothing(_) => true,
         }
     }
 
@@ -148,27 +151,28 @@ impl<'a> Walk<'a> {
         let index = self.take_index(step);
         self.started.insert(step);
         let thread_id = format!("Thread-{worker} (worker)");
-        let node = match &self.subjects[step] {
-            Subject::Node(node) => node.clone(),
+        let (node, test) = match self.subjects[step].clone() {
+            Subject::Node(node) => (node, None),
+            Subject::UnitTest(test, node) => (node, Some(test)),
             Subject::Nothing(info) => {
-                let mut result = nothing_done(&info.unique_id, thread_id);
-                if info.resource_type == ResourceType::UnitTest {
-                    let text = format!("unit test `{}` was not run: unit tests are not supported yet", info.name);
-                    self.session.run.events.emit(Event::Diagnostic(Diagnostic::warning("unit-test-not-run", text.clone())));
-                    result.message = Some(text);
-                }
                 self.free_workers.insert(worker);
-                self.finish(step, result);
+                self.finish(step, nothing_done(&info.unique_id, thread_id));
                 return;
             }
         };
         if self.is_counted(step) {
-            let (total, info) = (self.total, node_info(&node));
+            let (total, info) = (self.total, self.info(step));
             self.session.run.events.emit(Event::NodeStarted { index, total, node: info });
         }
         let session = self.session.clone();
         self.running.spawn(async move {
-            let work = AssertUnwindSafe(audit::run(&session, &node, thread_id.clone())).catch_unwind();
+            let run = async {
+                match test {
+                    Some(test) => unit_test::run(&session, &test, &node, thread_id.clone()).await,
+                    None => audit::run(&session, &node, thread_id.clone()).await,
+                }
+            };
+            let work = AssertUnwindSafe(run).catch_unwind();
             let result = tokio::select! {
                 biased;
                 outcome = work => Some(outcome.unwrap_or_else(|panic| panicked(&session, &node, thread_id, panic.as_ref()))),
@@ -217,11 +221,13 @@ impl<'a> Walk<'a> {
     fn blocks(&self, step: usize, result: &NodeResult) -> bool {
         let goes_on = match &self.subjects[step] {
             Subject::Node(node) => node.resource_type == ResourceType::Model && node.config_str("on_error") == Some("continue"),
-            Subject::Nothing(_) => false,
+            Subject::UnitTest(..) | Subject::Nothing(_) => false,
         };
+        // What reads a query that compiled and has wrong types compiles all the same.
+        let only_types = self.session.run.plan.verb == Verb::Compile && result.compiled == Some(true);
         // A failed test stops what is below only in `build`, where tests stand between the models.
         let is_failed_test = result.status == Status::Fail && self.session.run.plan.verb != Verb::Build;
-        result.blocks_children() && !is_failed_test && !(goes_on && result.status != Status::Skipped)
+        result.blocks_children() && !is_failed_test && !only_types && !(goes_on && result.status != Status::Skipped)
     }
 
     fn skip(&mut self, step: usize, cause: Option<Cause>) {
@@ -248,11 +254,19 @@ impl<'a> Walk<'a> {
         index
     }
 
-    fn emit_finished(&self, step: usize, result: &NodeResult) {
-        let info = match &self.subjects[step] {
+    fn info(&self, step: usize) -> NodeInfo {
+        match &self.subjects[step] {
             Subject::Node(node) => node_info(node),
+            Subject::UnitTest(test, node) => {
+                let model = test.json.get("model").and_then(Json::as_str).unwrap_or_default();
+                NodeInfo { display_name: format!("{model}::{}", node.name), ..node_info(node) }
+            }
             Subject::Nothing(info) => info.clone(),
-        };
+        }
+    }
+
+    fn emit_finished(&self, step: usize, result: &NodeResult) {
+        let info = self.info(step);
         let index = self.indexes.get(&step).copied().unwrap_or_default();
         self.session.run.events.emit(Event::NodeFinished {
             index,
@@ -291,7 +305,7 @@ impl<'a> Walk<'a> {
 
     fn blank(&self, step: usize) -> NodeResult {
         match &self.subjects[step] {
-            Subject::Node(node) => node::blank_result(self.session, node, "main".to_string()),
+            Subject::Node(node) | Subject::UnitTest(_, node) => node::blank_result(self.session, node, "main".to_string()),
             Subject::Nothing(info) => {
                 let mut result = nothing_done(&info.unique_id, "main".to_string());
                 (result.status, result.message, result.failures) = (Status::Skipped, None, None);
@@ -306,9 +320,13 @@ fn subject(session: &Session, id: &UniqueId) -> Subject {
     if let Some(node) = manifest.nodes.get(id) {
         return Subject::Node(Arc::new(node.clone()));
     }
+    let tested = manifest.unit_tests.get(id).and_then(|test| Some((test, manifest.nodes.get(test.depends_on.nodes.first()?)?)));
+    if let Some((test, tested)) = tested {
+        return Subject::UnitTest(Arc::new(test.clone()), Arc::new(unit_test_node(test, tested)));
+    }
     let exposure = manifest.exposures.get(id).map(|it| (ResourceType::Exposure, &it.name, &it.original_file_path));
     let others = || {
-        let tables = [&manifest.saved_queries, &manifest.unit_tests, &manifest.metrics, &manifest.semantic_models];
+        let tables = [&manifest.saved_queries, &manifest.metrics, &manifest.semantic_models];
         tables.iter().find_map(|table| table.get(id)).map(|it| (it.resource_type, &it.name, &it.original_file_path))
     };
     let unknown = (ResourceType::Operation, &String::new(), &String::new());

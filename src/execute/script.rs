@@ -1,6 +1,6 @@
 //! Operations as SQL text, for `target/run`: what was done, as a person would write it.
 
-use crate::adapter::{IncrementalWrite, Operation};
+use crate::adapter::{IncrementalWrite, Operation, VersionColumns};
 use crate::materialization::Work;
 use crate::name::quote_identifier;
 
@@ -17,6 +17,14 @@ fn operation(operation: &Operation) -> String {
         Operation::CreateView { relation, sql, .. } => format!("create or replace view {relation} as (\n{sql}\n)"),
         Operation::CreateTableAs { relation, sql, .. } => format!("create or replace table {relation} as (\n{sql}\n)"),
         Operation::Write { relation, sql, write } => write_text(&relation.render(), sql, write),
+        Operation::Snapshot { relation, sql, versions } => snapshot_text(&relation.render(), sql, versions),
+        Operation::Describe { relation, description, column_descriptions } => {
+            let on_relation = description.iter().map(|text| format!("comment on table {relation} is {}", literal(text)));
+            let on_columns = column_descriptions
+                .iter()
+                .map(|(column, text)| format!("comment on column {relation}.{} is {}", quote_identifier(column), literal(text)));
+            on_relation.chain(on_columns).collect::<Vec<_>>().join(";\n\n")
+        }
         Operation::AddColumns { relation, columns } => {
             let column =
                 |column: &crate::rows::ColumnType| format!("add column {} {}", quote_identifier(&column.name), column.data_type);
@@ -33,9 +41,24 @@ fn operation(operation: &Operation) -> String {
             format!("alter table {relation} {}", columns.iter().map(column).collect::<Vec<_>>().join(", "))
         }
         Operation::LoadSeed { relation, file, .. } => format!("-- load {} into {relation}", file.display()),
+        Operation::CloneTable { relation, source } => format!("create or replace table {relation} clone {source}"),
         Operation::Drop { relation, .. } => format!("drop table if exists {relation}"),
         Operation::Statement { sql } => sql.clone(),
     }
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// The changes as a statement for people: the engine ends and begins versions in one commit.
+fn snapshot_text(relation: &str, sql: &str, versions: &VersionColumns) -> String {
+    let VersionColumns { id, valid_to, .. } = versions;
+    format!(
+        "merge into {relation} as DBT_INTERNAL_DEST using (\n{sql}\n) as DBT_INTERNAL_SOURCE\non DBT_INTERNAL_SOURCE.{id} = \
+         DBT_INTERNAL_DEST.{id}\nwhen matched and DBT_INTERNAL_SOURCE.dbt_change_type in ('update', 'delete') then update set \
+         {valid_to} = DBT_INTERNAL_SOURCE.{valid_to}\nwhen not matched and DBT_INTERNAL_SOURCE.dbt_change_type = 'insert' then insert *"
+    )
 }
 
 fn write_text(relation: &str, sql: &str, write: &IncrementalWrite) -> String {

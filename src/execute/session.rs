@@ -10,15 +10,20 @@ use serde_json::Value as Json;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::RunRequest;
 use super::audit::Audit;
+use super::shared_scan::SharedScans;
+use super::{RunRequest, TypeCheck};
+use crate::adapter::Adapter;
 use crate::artifact::{TargetFolder, target_file};
-use crate::compile::{AdapterIntrospect, CompileContext, CompileFlags, CompiledNode};
+use crate::compile::{AdapterIntrospect, CompileContext, CompileFlags, CompiledNode, Typed, Typing};
+use crate::diagnostic::Outcome;
 use crate::event::{Event, NodeInfo};
 use crate::jinja::Introspect;
-use crate::manifest::{Compiled, Manifest, Node};
+use crate::manifest::{Compiled, Manifest, Node, NodeLineage};
 use crate::materialization::{Switches, is_microbatch, stores_failures};
 use crate::name::{ResourceType, UniqueId};
+use crate::plan::Verb;
+use crate::rows::ColumnType;
 
 pub(super) struct Session {
     pub run: RunRequest,
@@ -29,19 +34,66 @@ pub(super) struct Session {
     pub blocked: HashMap<UniqueId, String>,
     /// What is held back until it is tested, under `--audit`.
     pub audit: Option<Audit>,
+    /// Tests that are counted together.
+    pub scans: SharedScans,
     compiled: Mutex<HashMap<UniqueId, Compiled>>,
+    /// Columns of what unit tests read.
+    input_columns: Mutex<HashMap<UniqueId, Arc<Vec<ColumnType>>>>,
+    typing: Option<Typing>,
 }
 
 impl Session {
     pub fn new(run: RunRequest) -> Self {
         let stop = run.cancel.child_token();
         let context = compile_context(&run, &stop);
+        let scans = SharedScans::of(&run);
+        let typing = typing(&run, &context);
+        let (compiled, input_columns) = (Mutex::default(), Mutex::default());
         let audit = Audit::of(&run, |node| builds_relation(node, run.settings.store_failures));
-        Self { run, context, stop, blocked: HashMap::new(), audit, compiled: Mutex::default() }
+        Self { run, context, stop, blocked: HashMap::new(), audit, scans, compiled, input_columns, typing }
+    }
+
+    /// Plans the node's query, keeps its lineage, and says what is wrong with it if that is asked for.
+    pub async fn check_types(&self, node: &Arc<Node>, compiled: &CompiledNode) -> Outcome<()> {
+        let Some(typing) = &self.typing else { return Ok(()) };
+        match typing.node(node, compiled).await {
+            Typed::Known { lineage, .. } => {
+                let mut kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(entry) = kept.get_mut(&node.unique_id) {
+                    entry.lineage = lineage;
+                }
+                Ok(())
+            }
+            Typed::Wrong(error) if self.run.settings.types == TypeCheck::Errors => Err(error),
+            Typed::Wrong(_) | Typed::Unknown => Ok(()),
+        }
+    }
+
+    /// The lineage of the plan's nodes and of all above them.
+    pub async fn lineage(&self) -> IndexMap<UniqueId, Arc<NodeLineage>> {
+        let Some(typing) = &self.typing else { return IndexMap::new() };
+        for step in &self.run.plan.steps {
+            typing.by_id(&step.unique_id).await;
+        }
+        let known = |id: &UniqueId| match typing.known(id) {
+            Typed::Known { lineage: Some(lineage), .. } => Some((id.clone(), lineage)),
+            _ => None,
+        };
+        self.run.manifest.nodes.keys().filter_map(known).collect()
     }
 
     pub fn switches(&self) -> Switches {
         Switches { full_refresh: self.run.settings.full_refresh, store_failures: self.run.settings.store_failures }
+    }
+
+    /// What a node compiles and builds in: over a connection of its own, where the adapter has connections.
+    pub fn node_context(&self) -> Arc<CompileContext> {
+        match self.run.adapter.session() {
+            Some(connection) if self.context.database.is_some() => {
+                self.context.over(Arc::new(introspect(&self.run, connection, &self.stop)))
+            }
+            _ => self.context.clone(),
+        }
     }
 
     /// A behaviour flag of `dbt_project.yml`.
@@ -70,14 +122,24 @@ impl Session {
     /// Keeps what compiling gave, for the manifest artifact.
     pub fn keep(&self, node: &Node, compiled: &CompiledNode) {
         let path = self.display_path(&self.target_path(TargetFolder::Compiled, node));
-        let entry = Compiled { code: compiled.sql.clone(), path: Some(path), extra_ctes: compiled.extra_ctes.clone() };
+        let extra_ctes = compiled.extra_ctes.clone();
+        let entry = Compiled { code: compiled.sql.clone(), path: Some(path), extra_ctes, lineage: None };
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner).insert(node.unique_id.clone(), entry);
+    }
+
+    pub fn input_columns(&self, id: &UniqueId) -> Option<Arc<Vec<ColumnType>>> {
+        self.input_columns.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    pub fn keep_input_columns(&self, id: &UniqueId, columns: &Arc<Vec<ColumnType>>) {
+        self.input_columns.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), columns.clone());
     }
 
     /// Everything compiled in this run, in the manifest's order; ephemeral parents included.
     pub fn compiled_nodes(&self) -> IndexMap<UniqueId, Compiled> {
         for compiled in self.context.compiled_ephemerals() {
-            if let Some(node) = self.run.manifest.nodes.get(&compiled.unique_id) {
+            let kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&compiled.unique_id);
+            if let Some(node) = self.run.manifest.nodes.get(&compiled.unique_id).filter(|_| !kept) {
                 self.keep(node, &compiled);
             }
         }
@@ -135,17 +197,29 @@ pub(super) fn node_info(node: &Node) -> NodeInfo {
 }
 
 fn compile_context(run: &RunRequest, stop: &CancellationToken) -> Arc<CompileContext> {
-    let database: Option<Arc<dyn Introspect>> = (!run.settings.no_introspect).then(|| {
-        Arc::new(AdapterIntrospect {
-            adapter: run.adapter.clone(),
-            manifest: run.manifest.clone(),
-            root: run.project.root.clone(),
-            handle: Handle::current(),
-            cancel: stop.clone(),
-        }) as Arc<dyn Introspect>
-    });
-    let flags = CompileFlags { empty: run.settings.empty, sample: run.settings.sample };
+    let database: Option<Arc<dyn Introspect>> =
+        (!run.settings.no_introspect).then(|| Arc::new(introspect(run, run.adapter.clone(), stop)) as Arc<dyn Introspect>);
+    let (empty, sample) = (run.settings.empty, run.settings.sample);
+    let flags = CompileFlags { empty, sample, deferred: run.settings.deferred.clone() };
     CompileContext::new(run.manifest.clone(), run.jinja.clone(), run.project.clone(), database, (run.events.clone(), flags))
+}
+
+fn introspect(run: &RunRequest, adapter: Arc<dyn Adapter>, stop: &CancellationToken) -> AdapterIntrospect {
+    AdapterIntrospect {
+        adapter,
+        manifest: run.manifest.clone(),
+        root: run.project.root.clone(),
+        handle: Handle::current(),
+        cancel: stop.clone(),
+    }
+}
+
+fn typing(run: &RunRequest, context: &Arc<CompileContext>) -> Option<Typing> {
+    let built = match run.plan.verb {
+        Verb::Compile => None,
+        _ => Some(run.plan.steps.iter().map(|step| step.unique_id.clone()).collect()),
+    };
+    (run.settings.types != TypeCheck::Off).then(|| Typing::new(context.clone(), run.adapter.clone(), built))
 }
 
 fn counts(manifest: &Manifest) -> Vec<(ResourceType, usize)> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::message::{CompiledFile, Failure, Sent};
 use super::session::Session;
 use super::{RunRequest, external};
-use crate::compile::compile;
+use crate::compile::{SourceMap, compile};
 use crate::manifest::{Checksum, DependsOn, DocsConfig, JsonMap, Node};
 use crate::name::{ResourceType, UniqueId};
 use crate::project::Project;
@@ -67,22 +67,21 @@ pub async fn compile_text(run: RunRequest, sql: String) -> Result<String, String
 async fn rows(session: &Arc<Session>, node: &Arc<Node>, limit: Option<usize>) -> Result<(String, Rows), Failure> {
     if node.resource_type == ResourceType::Seed {
         let sql = format!("select * from {}", node.relation());
-        return query(session, node, sql, limit).await;
+        return query(session, sql, SourceMap::default(), limit).await;
     }
     let (context, subject) = (session.context.clone(), node.clone());
     let compiled = session.blocking(move || compile(&subject, &context)).await?;
-    query(session, node, compiled.sql, limit).await
+    query(session, compiled.sql, compiled.source_map, limit).await
 }
 
-async fn query(session: &Session, node: &Node, sql: String, limit: Option<usize>) -> Result<(String, Rows), Failure> {
+async fn query(session: &Session, sql: String, source_map: SourceMap, limit: Option<usize>) -> Result<(String, Rows), Failure> {
     let rows = match &session.run.settings.as_of {
         Some(as_of) => session.run.adapter.query_as_of(&sql, limit, as_of).await,
         None => session.run.adapter.query(&sql, limit).await,
     };
     let rows = rows.map_err(|error| {
-        let compiled = Some(CompiledFile { path: format!("{} {}", node.resource_type, node.name), sql: sql.clone() });
-        let compiled = compiled.filter(|_| node.resource_type == ResourceType::SqlOperation);
-        Failure::Database { error, sent: Some(Sent { sql: sql.clone(), compiled }) }
+        let compiled = Some(CompiledFile { path: None, sql: sql.clone(), source_map });
+        Failure::Database { error, sent: Some(Sent { sql: sql.clone(), compiled, location: None }) }
     })?;
     Ok((sql, rows))
 }
@@ -121,6 +120,7 @@ fn inline_node(project: &Project, sql: String) -> Node {
         depends_on: DependsOn::default(),
         created_at: 0.0,
         compiled: None,
+        lineage: None,
         test: None,
         model: None,
         hook: None,

@@ -44,7 +44,12 @@ impl Counted {
         let [row] = rows.rows.as_slice() else {
             return Err(format!("the test's counting query gave {} rows instead of 1", rows.rows.len()));
         };
-        let [failures, should_warn, should_error] = row.as_slice() else {
+        Self::read_row(node, row)
+    }
+
+    /// Reads failures, should_warn and should_error.
+    pub(super) fn read_row(node: &Node, row: &[Cell]) -> Result<Self, String> {
+        let [failures, should_warn, should_error] = row else {
             return Err(format!("the test's counting query gave {} columns instead of 3", row.len()));
         };
         let failures = integer(failures).ok_or_else(|| {

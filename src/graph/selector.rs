@@ -2,6 +2,7 @@
 //!
 //! The rules are those of dbt-core's `graph/selector.py`, `graph/selector_spec.py` and `graph/cli.py`.
 
+use std::cell::RefCell;
 use std::sync::LazyLock;
 
 use indexmap::IndexSet;
@@ -9,7 +10,7 @@ use regex::{Captures, Regex};
 
 use super::method::{self, Criterion, Method};
 use super::node_set::NodeSet;
-use super::{Dag, Direction, Member, SelectionArgs};
+use super::{Dag, Direction, Member, SelectionArgs, State};
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::Manifest;
 use crate::name::UniqueId;
@@ -22,7 +23,7 @@ static CRITERION: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Which tests come along with the nodes they read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Indirect {
+pub(super) enum Indirect {
     /// With any of them.
     Eager,
     /// Only with all of them.
@@ -34,7 +35,7 @@ enum Indirect {
 }
 
 impl Indirect {
-    fn parse(text: &str) -> Outcome<Self> {
+    pub fn parse(text: &str) -> Outcome<Self> {
         match text {
             "" | "eager" => Ok(Self::Eager),
             "cautious" => Ok(Self::Cautious),
@@ -49,10 +50,10 @@ impl Indirect {
 }
 
 /// How far a graph operator reaches: not at all, or so many steps (none: to the end).
-type Reach = Option<Option<usize>>;
+pub(super) type Reach = Option<Option<usize>>;
 
 /// One criterion, taken apart.
-struct Parsed {
+pub(super) struct Parsed {
     method: &'static Method,
     arguments: Vec<String>,
     value: String,
@@ -75,15 +76,23 @@ impl Parsed {
             return invalid("`@` before and `+` after exclude each other").fail();
         }
         let value = parts["value"].to_string();
-        let (method, arguments) = match parts.name("method") {
-            Some(name) => {
-                let mut words = name.as_str().split('.');
-                let method = method::find(words.next().unwrap_or_default())?;
-                (method, words.map(str::to_string).collect())
-            }
-            None => (method::default_for(&value)?, Vec::new()),
+        let parsed = match parts.name("method") {
+            Some(name) => Self::of(name.as_str(), value)?,
+            None => Self { method: method::default_for(&value)?, ..Self::of("fqn", value)? },
         };
-        Ok(Self { method, arguments, value, childrens_parents, parents, children })
+        Ok(parsed.reaching(childrens_parents, parents, children))
+    }
+
+    /// A method with its arguments (`config.materialized`) and a value, without graph operators.
+    pub fn of(method: &str, value: String) -> Outcome<Self> {
+        let mut words = method.split('.');
+        let method = method::find(words.next().unwrap_or_default())?;
+        let arguments = words.map(str::to_string).collect();
+        Ok(Self { method, arguments, value, childrens_parents: false, parents: None, children: None })
+    }
+
+    pub fn reaching(self, childrens_parents: bool, parents: Reach, children: Reach) -> Self {
+        Self { childrens_parents, parents, children, ..self }
     }
 }
 
@@ -98,35 +107,50 @@ fn reach(parts: &Captures<'_>, operator: &str, depth: &str) -> Result<Reach, ()>
 }
 
 /// What a part of an expression selects.
-struct Picked {
-    direct: NodeSet,
+pub(super) struct Picked {
+    pub direct: NodeSet,
     /// Tests that some selected node leads to, but whose other parents are missing so far.
-    pending: NodeSet,
+    pub pending: NodeSet,
 }
 
 pub(super) fn select(manifest: &Manifest, dag: &Dag, args: &SelectionArgs) -> Outcome<(IndexSet<UniqueId>, Vec<Diagnostic>)> {
     let mut selector = Selector::new(manifest, dag, Indirect::parse(&args.indirect_selection)?);
-    let mut selected = match args.select.is_empty() {
-        true => selector.enabled.clone(),
-        false => selector.union(&args.select)?.direct,
+    selector.state = args.state.as_deref();
+    let selected_by_name = args.selector.as_deref().or_else(|| default_selector(manifest, args));
+    let mut selected = match selected_by_name {
+        Some(name) => selector.named(name)?.direct,
+        None if args.select.is_empty() => selector.enabled.clone(),
+        None => selector.union(&args.select)?.direct,
     };
-    if !args.exclude.is_empty() {
+    if selected_by_name.is_none() && !args.exclude.is_empty() {
         selected.subtract(&selector.union(&args.exclude)?.direct);
     }
     let fits = |position: &usize| {
         args.resource_types.is_empty() || args.resource_types.contains(&selector.members[*position].resource_type())
     };
     let ids = selected.iter().filter(fits).map(|position| dag.id(position).clone()).collect();
-    Ok((ids, selector.warnings))
+    Ok((ids, selector.warnings.into_inner()))
 }
 
-struct Selector<'m> {
-    manifest: &'m Manifest,
+/// The selector that holds where the command line says nothing: the one with `default: true`.
+fn default_selector<'m>(manifest: &'m Manifest, args: &SelectionArgs) -> Option<&'m str> {
+    if !args.select.is_empty() || !args.exclude.is_empty() {
+        return None;
+    }
+    let is_default = |selector: &serde_json::Value| selector.get("default") == Some(&serde_json::Value::Bool(true));
+    manifest.selectors.iter().find(|(_, selector)| is_default(selector)).map(|(name, _)| name.as_str())
+}
+
+pub(super) struct Selector<'m> {
+    pub manifest: &'m Manifest,
     dag: &'m Dag,
     members: Vec<Member<'m>>,
     enabled: NodeSet,
-    indirect: Indirect,
-    warnings: Vec<Diagnostic>,
+    pub indirect: Indirect,
+    /// How many named selectors are being followed.
+    pub depth: usize,
+    state: Option<&'m State>,
+    warnings: RefCell<Vec<Diagnostic>>,
 }
 
 impl<'m> Selector<'m> {
@@ -135,10 +159,10 @@ impl<'m> Selector<'m> {
         let is_enabled = |member: &Member<'_>| member.config().get("enabled").and_then(|value| value.as_bool()) != Some(false);
         let enabled = (0..members.len()).filter(|position| is_enabled(&members[*position]));
         let enabled = NodeSet::from_indices(members.len(), enabled);
-        Self { manifest, dag, members, enabled, indirect, warnings: Vec::new() }
+        Self { manifest, dag, members, enabled, indirect, depth: 0, state: None, warnings: RefCell::default() }
     }
 
-    fn empty(&self) -> NodeSet {
+    pub fn empty(&self) -> NodeSet {
         NodeSet::empty(self.members.len())
     }
 
@@ -174,24 +198,22 @@ impl<'m> Selector<'m> {
             let bare = bare.rsplit(':').next().unwrap_or(bare);
             let names: Vec<String> = self.members.iter().map(Member::search_name).collect();
             let warning = Diagnostic::warning("selection-empty", message);
-            self.warnings.push(warning.suggest(bare, names.iter().map(String::as_str)));
+            self.warnings.borrow_mut().push(warning.suggest(bare, names.iter().map(String::as_str)));
         }
         Ok(picked)
     }
 
     /// One criterion. `pending` holds what is selected for sure too, as dbt combines both before it settles them.
-    fn criterion(&self, raw: &str) -> Outcome<Picked> {
-        let parsed = Parsed::parse(raw)?;
-        let criterion = Criterion {
-            method: parsed.method.name,
-            arguments: &parsed.arguments,
-            value: &parsed.value,
-            manifest: self.manifest,
-            members: &self.members,
+    pub fn criterion(&mut self, raw: &str) -> Outcome<Picked> {
+        self.matching(&Parsed::parse(raw)?)
+    }
+
+    /// What a criterion matches and its operators reach.
+    pub fn matching(&mut self, parsed: &Parsed) -> Outcome<Picked> {
+        let found = match parsed.method.name {
+            "selector" => self.named(&parsed.value)?.direct,
+            _ => self.matches(parsed)?,
         };
-        let matches = (parsed.method.prepare)(criterion)?;
-        let found = self.enabled.iter().filter(|position| matches(&self.members[*position]));
-        let found = NodeSet::from_indices(self.members.len(), found);
         let mut direct = found.clone();
         if parsed.childrens_parents {
             let mut below = self.dag.walk(&found, Direction::Children, None);
@@ -206,7 +228,26 @@ impl<'m> Selector<'m> {
             direct.union_with(&self.dag.walk(&found, Direction::Children, depth));
         }
         direct.intersect_with(&self.enabled);
+        if parsed.method.name == "selector" {
+            // A named selection has decided on tests already; those it leaves out must not come back.
+            return Ok(Picked { direct: direct.clone(), pending: direct });
+        }
         Ok(self.with_tests(direct))
+    }
+
+    fn matches(&self, parsed: &Parsed) -> Outcome<NodeSet> {
+        let criterion = Criterion {
+            method: parsed.method.name,
+            arguments: &parsed.arguments,
+            value: &parsed.value,
+            manifest: self.manifest,
+            members: &self.members,
+            state: self.state,
+            warnings: &self.warnings,
+        };
+        let matches = (parsed.method.prepare)(criterion)?;
+        let found = self.enabled.iter().filter(|position| matches(&self.members[*position]));
+        Ok(NodeSet::from_indices(self.members.len(), found))
     }
 
     /// Adds the tests that the selected nodes bring along, and notes those that wait for further parents.
@@ -240,7 +281,7 @@ impl<'m> Selector<'m> {
     }
 
     /// After sets were combined: takes in the waiting tests whose parents are all there now.
-    fn settle(&self, picked: &mut Picked) {
+    pub fn settle(&self, picked: &mut Picked) {
         if !matches!(self.indirect, Indirect::Cautious | Indirect::Buildable) {
             return;
         }

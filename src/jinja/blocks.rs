@@ -34,7 +34,7 @@ pub struct Block {
     pub kind: BlockKind,
     /// What dbt registers it as: `my_macro`, `test_<name>`, `materialization_<name>_<adapter>`; docs and snapshots as written.
     pub name: String,
-    /// From the opening tag's `{%` to the closing tag's `%}`.
+    /// From the opening tag's `{%` to the closing tag's `%}`, with the white space that their `-` takes away.
     pub source: String,
     /// Between the tags.
     pub contents: String,
@@ -46,7 +46,7 @@ pub struct Block {
 
 /// The blocks of `text`, in order. `path` is the file's path in messages.
 pub fn extract(text: &str, path: &str) -> Outcome<Vec<Block>> {
-    let mut reader = Reader { text, path: path.into(), blocks: Vec::new(), open: None, control: Vec::new() };
+    let mut reader = Reader { text, path: path.into(), blocks: Vec::new(), open: None, control: Vec::new(), closed: 0 };
     let mut at = 0;
     while let Some(tag) = reader.next_tag(at)? {
         at = tag.end;
@@ -78,6 +78,8 @@ struct Reader<'t> {
     open: Option<Open>,
     /// Control tags open outside any block, with where each began.
     control: Vec<(&'t str, usize)>,
+    /// Where the last block ends.
+    closed: usize,
 }
 
 const CONTROL: &[&str] = &["if", "for", "filter", "call", "with", "autoescape"];
@@ -185,12 +187,22 @@ impl<'t> Reader<'t> {
 
     fn close(&mut self, tag: &Tag<'t>) {
         let Some(open) = self.open.take() else { return };
+        // White space that a tag's `-` takes away belongs to the block, as dbt keeps it.
+        let mut start = open.start;
+        if self.text[start..].starts_with("{%-") {
+            start = self.closed + self.text[self.closed..start].trim_end().len();
+        }
+        let mut end = tag.end;
+        if self.text[..end].ends_with("-%}") {
+            end += self.text[end..].len() - self.text[end..].trim_start().len();
+        }
+        self.closed = end;
         self.blocks.push(Block {
             kind: open.kind,
             name: open.name,
-            source: self.text[open.start..tag.end].to_string(),
+            source: self.text[start..end].to_string(),
             contents: self.text[open.contents..tag.start].to_string(),
-            location: self.place(open.start),
+            location: self.place(start),
             contents_location: self.place(open.contents),
         });
     }

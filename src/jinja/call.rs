@@ -22,6 +22,7 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[
     ("env_var", env_var),
     ("fromjson", fromjson),
     ("fromyaml", fromyaml),
+    ("load_agate_table", |root, _, _| root.scope.seed_rows().map(|rows| table::of(&rows, root)).map_err(carry)),
     ("load_result", load_result),
     ("local_md5", local_md5),
     ("log", log),
@@ -141,10 +142,15 @@ fn persists(root: &Arc<Root>, what: &str) -> bool {
         && root.scope.config_value("persist_docs").is_some_and(|docs| docs.get(what).and_then(|v| v.as_bool()) == Some(true))
 }
 
-pub(super) fn var(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
+pub(super) fn var(root: &Arc<Root>, state: Vm, args: &Arguments<'_>) -> Outcome {
     let name = args.text(0, "name")?;
-    if let Some(value) = root.scope.variable(&name) {
-        return Ok(from_json(&value));
+    match root.scope.variable(&name) {
+        // A variable may be a template itself, such as `{{ source('shop', 'orders') }}`: it is rendered where it is read.
+        Some(serde_json::Value::String(text)) if text.contains("{{") || text.contains("{%") => {
+            return rendered(root, state, &text);
+        }
+        Some(value) => return Ok(from_json(&value)),
+        None => {}
     }
     // While parsing a missing variable is none, as in dbt: the node may never be run.
     if !root.scope.executes() && args.get(1, "default").is_none() {
@@ -174,7 +180,8 @@ fn env_var(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
         ));
     }
     let default = args.get(1, "default").filter(|value| !value.is_none() && !value.is_undefined());
-    match ((root.engine.settings.env)(&name), default) {
+    let value = root.scope.environment(&name).or_else(|| (root.engine.settings.env)(&name));
+    match (value, default) {
         (Some(value), _) => Ok(Value::from(value)),
         (None, Some(default)) => Ok(default.clone()),
         (None, None) => Err(carry(
@@ -312,14 +319,19 @@ fn load_result(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
     }
 }
 
-fn write(_root: &Arc<Root>, _state: Vm, _args: &Arguments<'_>) -> Outcome {
+/// `write(text)`: the text that `target/run` keeps.
+fn write(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
+    root.write(args.require(0, "payload")?.to_string());
     Ok(Value::from(""))
 }
 
 /// `render(text)`: a text that holds Jinja itself, in the same context.
 fn render(root: &Arc<Root>, state: Vm, args: &Arguments<'_>) -> Outcome {
-    let text = args.require(0, "string")?.to_string();
-    let rewritten = super::rewrite::template(&text)?;
+    rendered(root, state, &args.require(0, "string")?.to_string())
+}
+
+fn rendered(root: &Arc<Root>, state: Vm, text: &str) -> Outcome {
+    let rewritten = super::rewrite::template(text)?;
     let context = Value::from_dyn_object(root.clone());
     state.env().render_named_str("rendered text", &rewritten.text, context).map(Value::from)
 }

@@ -19,6 +19,8 @@ pub(super) struct Root {
     pub scope: Arc<dyn NodeScope>,
     /// Results of `statement` blocks by name; none for one that was loaded already.
     results: Mutex<HashMap<String, Option<Value>>>,
+    /// What `write(…)` was given last.
+    written: Mutex<Option<String>>,
     /// Names that the template calls and that may mean nothing yet; empty while compiling.
     absent: HashSet<String>,
 }
@@ -33,11 +35,20 @@ impl Root {
 
     /// A context in which calling one of `absent` gives undefined where nothing has that name.
     pub fn tolerating(engine: Arc<Engine>, scope: Arc<dyn NodeScope>, absent: HashSet<String>) -> Arc<Self> {
-        Arc::new(Self { engine, scope, results: Mutex::new(HashMap::new()), absent })
+        Arc::new(Self { engine, scope, results: Mutex::default(), written: Mutex::default(), absent })
     }
 
     pub fn results(&self) -> MutexGuard<'_, HashMap<String, Option<Value>>> {
         self.results.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a text for `target/run`.
+    pub fn write(&self, text: String) {
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    }
+
+    pub fn written(&self) -> Option<String> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn function(self: &Arc<Self>, name: &'static str, run: Native) -> Value {
@@ -80,8 +91,12 @@ impl Object for Root {
         if let Some(value) = self.scope.extra(key) {
             return Some(value);
         }
-        if let Some(index) = self.engine.macros.visible(self.scope.package(), key) {
-            return Some(self.macro_value(index));
+        let called = self.engine.macros.visible(self.scope.package(), key);
+        match (self.scope.override_of(None, key), called) {
+            (Some(value), Some(_)) => return Some(Value::from_object(Overridden(value))),
+            (Some(value), None) if CONTEXT.contains_key(key) => return Some(value),
+            (_, Some(index)) => return Some(self.macro_value(index)),
+            (_, None) => {}
         }
         if self.engine.macros.has_package(key) {
             return Some(Value::from_object(PackageReference { root: self.clone(), package: key.to_string() }));
@@ -99,6 +114,20 @@ impl Object for Root {
             Some(value) => value.call(state, args),
             None => Err(Error::from(minijinja::ErrorKind::UnknownMethod)),
         }
+    }
+}
+
+/// A macro that gives a fixed value whatever it is called with.
+#[derive(Debug)]
+pub(super) struct Overridden(pub Value);
+
+impl Object for Overridden {
+    fn repr(self: &Arc<Self>) -> minijinja::value::ObjectRepr {
+        minijinja::value::ObjectRepr::Plain
+    }
+
+    fn call(self: &Arc<Self>, _state: &mut State<'_, '_>, _args: &[Value]) -> Result<Value, Error> {
+        Ok(self.0.clone())
     }
 }
 

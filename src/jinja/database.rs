@@ -10,12 +10,12 @@ use super::collection::{list, record};
 use super::context::{Native, Root};
 use super::error::carry;
 use super::relation::{self, ColumnValue};
-use super::{Introspect, table};
+use super::{Introspect, sql_adapter, table};
 use crate::diagnostic::Diagnostic;
 use crate::name::{Relation, quote_identifier};
-use crate::rows::ColumnType;
+use crate::rows::{Answer, ColumnType};
 
-type Answer = Result<Value, Error>;
+type Reply = Result<Value, Error>;
 type Vm<'a, 'b, 'c> = &'a mut State<'b, 'c>;
 
 pub(super) fn adapter(root: &Arc<Root>) -> Value {
@@ -33,42 +33,34 @@ fn method(name: &str) -> Option<Native> {
             Ok(Value::from(if args.flag(1, "quote_config", false) { quote_identifier(&column) } else { column }))
         },
         "get_relation" => get_relation,
-        "get_columns_in_relation" => {
-            |root, _, args| Ok(list(columns(root, args, 0, "relation")?.iter().map(column_value).collect()))
-        }
+        "get_columns_in_relation" => |root, state, args| Ok(list(columns_of(root, state, args.require(0, "relation")?)?)),
         "get_missing_columns" => missing_columns,
         "list_relations_without_caching" => list_relations_of,
         "list_relations" => list_relations,
         "list_schemas" => list_schemas,
         "check_schema_exists" => schema_exists,
         "already_exists" => already_exists,
-        "create_schema" => |root, _, args| tell(root, args, |db, relation| db.create_schema(relation)),
-        "drop_schema" => |root, _, args| tell(root, args, |db, relation| db.drop_schema(relation)),
-        "drop_relation" => |root, _, args| tell(root, args, |db, relation| db.drop_relation(relation)),
-        "truncate_relation" => |root, _, args| tell(root, args, |db, relation| db.truncate_relation(relation)),
+        "create_schema" => |root, state, args| tell(root, state, args, ("create_schema", |db, at| db.create_schema(at))),
+        "drop_schema" => |root, state, args| tell(root, state, args, ("drop_schema", |db, at| db.drop_schema(at))),
+        "drop_relation" => drop_relation,
+        "truncate_relation" => {
+            |root, state, args| tell(root, state, args, ("truncate_relation", |db, at| db.truncate_relation(at)))
+        }
+        "commit" => commit,
         "rename_relation" => rename_relation,
         "execute" => execute,
         "get_column_schema_from_query" => columns_of_query,
         "stage_external" => stage_external,
-        "expand_target_column_types"
-        | "cache_added"
-        | "cache_dropped"
-        | "cache_renamed"
-        | "commit"
-        | "verify_database"
-        | "add_query"
-        | "close_connection"
+        "get_hard_deletes_behavior" => hard_deletes,
+        "cache_added" | "cache_dropped" | "cache_renamed" | "verify_database" | "add_query" | "close_connection"
         | "release_connection" => |_, _, _| Ok(Value::from("")),
-        "valid_incremental_strategies" => {
-            |_, _, _| Ok(list(["append", "merge", "delete+insert", "insert_overwrite", "microbatch"].map(Value::from).to_vec()))
-        }
         "supports" => |_, _, _| Ok(Value::from(false)),
-        _ => return None,
+        other => return sql_adapter::method(other),
     })
 }
 
 /// The database, or none while parsing. To have none while compiling is a mistake to tell.
-fn reachable(root: &Root) -> Result<Option<Arc<dyn Introspect>>, Error> {
+pub(super) fn reachable(root: &Root) -> Result<Option<Arc<dyn Introspect>>, Error> {
     if !root.scope.executes() {
         return Ok(None);
     }
@@ -81,7 +73,7 @@ fn reachable(root: &Root) -> Result<Option<Arc<dyn Introspect>>, Error> {
     }
 }
 
-fn dispatch(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Answer {
+fn dispatch(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Reply {
     let name = args.text(0, "macro_name")?;
     let namespace = args.optional_text(1, "macro_namespace")?;
     if let Some((package, name)) = name.split_once('.') {
@@ -107,7 +99,7 @@ fn relation_argument(args: &Arguments<'_>, index: usize, name: &str) -> Result<R
     relation::from_value(value).map(|relation| relation.relation.clone()).ok_or_else(|| args.wrong(name, "a relation", value))
 }
 
-fn get_relation(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Answer {
+fn get_relation(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Reply {
     let Some(database) = reachable(root)? else { return Ok(Value::from(())) };
     let part = |index, name| args.optional_text(index, name);
     let identifier = part(2, "identifier")?.unwrap_or_default();
@@ -120,50 +112,71 @@ fn column_value(column: &ColumnType) -> Value {
     Value::from_object(ColumnValue::new(column))
 }
 
-fn columns(root: &Arc<Root>, args: &Arguments<'_>, index: usize, name: &str) -> Result<Vec<ColumnType>, Error> {
-    match reachable(root)? {
-        None => Ok(Vec::new()),
-        Some(database) => database.columns(&relation_argument(args, index, name)?).map_err(carry),
+/// Whether relations are changed through macros, as dbt's SQL adapters do it.
+fn by_macros(root: &Root) -> bool {
+    root.scope.executes() && root.scope.database().is_some_and(|database| database.by_macros())
+}
+
+/// Calls a macro by the name that the project, or else headwater, has one of.
+pub(super) fn call_macro(root: &Arc<Root>, state: Vm, name: &str, args: &[Value]) -> Reply {
+    match root.engine.macros.visible(root.scope.package(), name) {
+        Some(index) => root.macro_value(index).call(state, args),
+        None => Err(carry(Diagnostic::error("macro-not-found", format!("no macro is called `{name}`")))),
+    }
+}
+
+/// The columns of a relation as template values.
+pub(super) fn columns_of(root: &Arc<Root>, state: Vm, relation: &Value) -> Result<Vec<Value>, Error> {
+    let Some(database) = reachable(root)? else { return Ok(Vec::new()) };
+    if database.by_macros() {
+        return call_macro(root, state, "get_columns_in_relation", std::slice::from_ref(relation))?
+            .try_iter()
+            .map(Iterator::collect);
+    }
+    match relation::from_value(relation) {
+        Some(known) => Ok(database.columns(&known.relation).map_err(carry)?.iter().map(column_value).collect()),
+        None => Err(Arguments::new("get_columns_in_relation", &[]).wrong("relation", "a relation", relation)),
     }
 }
 
 /// Columns of the first relation that the second has not.
-fn missing_columns(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Answer {
-    let from = columns(root, args, 0, "from_relation")?;
-    let to = columns(root, args, 1, "to_relation")?;
-    let missing = from.iter().filter(|column| !to.iter().any(|known| known.name.eq_ignore_ascii_case(&column.name)));
-    Ok(list(missing.map(column_value).collect()))
+fn missing_columns(root: &Arc<Root>, state: Vm, args: &Arguments<'_>) -> Reply {
+    let from = columns_of(root, state, args.require(0, "from_relation")?)?;
+    let to = columns_of(root, state, args.require(1, "to_relation")?)?;
+    let name = |column: &Value| column.get_attr("name").map(|name| name.to_string().to_lowercase()).unwrap_or_default();
+    let known: Vec<String> = to.iter().map(name).collect();
+    Ok(list(from.into_iter().filter(|column| !known.contains(&name(column))).collect()))
 }
 
-fn relations(root: &Arc<Root>, database: Option<&str>, schema: &str) -> Answer {
+fn relations(root: &Arc<Root>, database: Option<&str>, schema: &str) -> Reply {
     let Some(connection) = reachable(root)? else { return Ok(list(Vec::new())) };
     let found = connection.list_relations(database, schema).map_err(carry)?;
     Ok(list(found.into_iter().map(|(relation, kind)| relation::value(relation, Some(kind))).collect()))
 }
 
-fn list_relations_of(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Answer {
+fn list_relations_of(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Reply {
     let schema = relation_argument(args, 0, "schema_relation")?;
     relations(root, schema.database.as_deref(), schema.schema.as_deref().unwrap_or_default())
 }
 
-fn list_relations(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Answer {
+fn list_relations(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Reply {
     relations(root, args.optional_text(0, "database")?.as_deref(), &args.text(1, "schema")?)
 }
 
-fn list_schemas(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Answer {
+fn list_schemas(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Reply {
     let Some(database) = reachable(root)? else { return Ok(list(Vec::new())) };
     let schemas = database.list_schemas(args.optional_text(0, "database")?.as_deref()).map_err(carry)?;
     Ok(list(schemas.into_iter().map(Value::from).collect()))
 }
 
-fn schema_exists(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Answer {
+fn schema_exists(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Reply {
     let Some(database) = reachable(root)? else { return Ok(Value::from(false)) };
     let wanted = args.text(1, "schema")?;
     let schemas = database.list_schemas(args.optional_text(0, "database")?.as_deref()).map_err(carry)?;
     Ok(Value::from(schemas.iter().any(|schema| schema.eq_ignore_ascii_case(&wanted))))
 }
 
-fn already_exists(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Answer {
+fn already_exists(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Reply {
     let Some(database) = reachable(root)? else { return Ok(Value::from(false)) };
     let target = root.engine.target.get_attr("database").ok();
     let name = target.as_ref().and_then(Value::as_str);
@@ -171,18 +184,50 @@ fn already_exists(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Answer 
     Ok(Value::from(database.relation_type(&relation).map_err(carry)?.is_some()))
 }
 
-fn tell(root: &Arc<Root>, args: &Arguments<'_>, act: fn(&dyn Introspect, &Relation) -> crate::diagnostic::Outcome<()>) -> Answer {
+type Act = fn(&dyn Introspect, &Relation) -> crate::diagnostic::Outcome<()>;
+
+/// Has a relation changed: by the macro of that name, or by the database itself.
+fn tell(root: &Arc<Root>, state: Vm, args: &Arguments<'_>, (name, act): (&str, Act)) -> Reply {
     let value = args.require(0, "relation")?;
-    if let (Some(database), false) = (reachable(root)?, value.is_none()) {
+    let Some(database) = reachable(root)?.filter(|_| !value.is_none()) else { return Ok(Value::from("")) };
+    if by_macros(root) {
+        call_macro(root, state, name, std::slice::from_ref(value))?;
+        if name.ends_with("schema") {
+            database.commit().map_err(carry)?;
+        }
+    } else {
         act(database.as_ref(), &relation_argument(args, 0, "relation")?).map_err(carry)?;
     }
     Ok(Value::from(""))
 }
 
-fn rename_relation(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Answer {
-    if let Some(database) = reachable(root)? {
+fn drop_relation(root: &Arc<Root>, state: Vm, args: &Arguments<'_>) -> Reply {
+    let value = args.require(0, "relation")?;
+    let untyped = relation::from_value(value).is_some_and(|relation| relation.kind.is_none());
+    if untyped && by_macros(root) {
+        return Err(carry(
+            Diagnostic::error("relation-type", format!("Tried to drop relation {value}, but its type is null."))
+                .help("say what it is: `api.Relation.create(…, type='table')`, or ask for it with `adapter.get_relation`"),
+        ));
+    }
+    tell(root, state, args, ("drop_relation", |db, at| db.drop_relation(at)))
+}
+
+fn rename_relation(root: &Arc<Root>, state: Vm, args: &Arguments<'_>) -> Reply {
+    let Some(database) = reachable(root)? else { return Ok(Value::from("")) };
+    let (from, to) = (args.require(0, "from_relation")?.clone(), args.require(1, "to_relation")?.clone());
+    if database.by_macros() {
+        call_macro(root, state, "rename_relation", &[from, to])?;
+    } else {
         let (from, to) = (relation_argument(args, 0, "from_relation")?, relation_argument(args, 1, "to_relation")?);
         database.rename_relation(&from, &to).map_err(carry)?;
+    }
+    Ok(Value::from(""))
+}
+
+fn commit(root: &Arc<Root>, _state: Vm, _args: &Arguments<'_>) -> Reply {
+    if let Some(database) = reachable(root)? {
+        database.commit().map_err(carry)?;
     }
     Ok(Value::from(""))
 }
@@ -192,19 +237,27 @@ pub(super) fn response(message: Value, code: Value, rows_affected: Value) -> Val
     record([("_message", message), ("code", code), ("rows_affected", rows_affected)])
 }
 
+fn answer(given: &Answer) -> Value {
+    // As drivers of Python's DB-API have it, -1 where nothing was counted.
+    let affected = match given.rows.rows_affected {
+        Some(count) => Value::from(count),
+        None if given.rows.columns.is_empty() => Value::from(-1),
+        None => Value::from(given.rows.rows.len()),
+    };
+    response(Value::from(given.message.as_str()), Value::from(given.code()), affected)
+}
+
 /// `adapter.execute(sql, auto_begin, fetch)`: the answer and the rows.
-fn execute(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Answer {
+fn execute(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Reply {
     let Some(database) = reachable(root)? else {
         return Ok(Value::from(Tuple::from(vec![Value::from(""), table::empty()])));
     };
-    let rows = database.query(&args.text(0, "sql")?).map_err(carry)?;
-    let affected = rows.rows_affected.map_or_else(|| Value::from(rows.rows.len()), Value::from);
-    let answer = response(Value::from("OK"), Value::from("OK"), affected);
-    let result = if args.flag(2, "fetch", false) { table::of(&rows, root) } else { table::empty() };
-    Ok(Value::from(Tuple::from(vec![answer, result])))
+    let given = database.execute(&args.text(0, "sql")?, args.flag(1, "auto_begin", false)).map_err(carry)?;
+    let result = if args.flag(2, "fetch", false) { table::of(&given.rows, root) } else { table::empty() };
+    Ok(Value::from(Tuple::from(vec![answer(&given), result])))
 }
 
-fn columns_of_query(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Answer {
+fn columns_of_query(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Reply {
     let Some(database) = reachable(root)? else { return Ok(list(Vec::new())) };
     let sql = args.text(0, "sql")?;
     let sql = sql.trim().trim_end_matches(';');
@@ -212,8 +265,31 @@ fn columns_of_query(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Answe
     Ok(list(rows.columns.iter().map(column_value).collect()))
 }
 
+/// What a snapshot does with rows that are gone: `ignore`, `invalidate` or `new_record`. The config handed over is the node's.
+fn hard_deletes(root: &Arc<Root>, _state: Vm, _args: &Arguments<'_>) -> Reply {
+    let config = |key: &str| root.scope.config_value(key).filter(|value| !value.is_null());
+    let (older, newer) = (config("invalidate_hard_deletes"), config("hard_deletes"));
+    if older.is_some() && newer.is_some() {
+        let message =
+            "You cannot set both the `invalidate_hard_deletes` and `hard_deletes` config properties on the same snapshot.";
+        return Err(carry(Diagnostic::error("snapshot-config", message).help("keep `hard_deletes`, the newer one")));
+    }
+    let behaviour = match newer.as_ref().map(|value| value.as_str().unwrap_or_default()) {
+        None if older == Some(true.into()) => "invalidate",
+        None => "ignore",
+        Some(known @ ("ignore" | "invalidate" | "new_record")) => known,
+        Some(other) => {
+            let known = ["ignore", "invalidate", "new_record"];
+            let message = format!("Invalid setting for property hard_deletes: `{other}`");
+            let error = Diagnostic::error("snapshot-config", message).help(format!("expected {}", known.join(", ")));
+            return Err(carry(error.suggest(other, known)));
+        }
+    };
+    Ok(Value::from(behaviour))
+}
+
 /// Lines about the external tables registered; `select` names sources, `name` or `name.table`, a space between them.
-fn stage_external(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Answer {
+fn stage_external(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Reply {
     let Some(database) = reachable(root)? else { return Ok(list(Vec::new())) };
     let lines = database.stage_external(args.optional_text(0, "select")?.as_deref()).map_err(carry)?;
     Ok(list(lines.into_iter().map(Value::from).collect()))

@@ -1,5 +1,6 @@
 //! The engine behind [`Jinja`]: two minijinja environments over one macro table.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use super::context::Root;
 use super::error::{RENDERED, Source};
 use super::invoke::{MacroReference, RECURSION_LIMIT};
 use super::registry::{MacroSource, MacroTable};
+use super::rendered::Rendered;
 use super::rewrite::{self, Rewritten};
 use super::static_calls::{self, StaticCalls};
 use super::{NodeScope, language, output};
@@ -18,6 +20,9 @@ use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::JsonMap;
 use crate::name::UniqueId;
 use crate::source::Location;
+
+/// How many steps one render may take: a template that asks for more does not end in anybody's time.
+const MOST_STEPS: u64 = 10_000_000;
 
 /// Reads an environment variable.
 pub type ReadEnv = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -126,23 +131,40 @@ impl Jinja {
 
     /// The text a template gives. A text without Jinja comes back as it is, less one newline at its end, as Jinja has it.
     pub fn render(&self, template: &TemplateText, scope: Arc<dyn NodeScope>) -> Outcome<String> {
-        let normal;
-        let mut template = template;
-        if template.source.contains('\r') {
-            normal = TemplateText { source: template.source.replace("\r\n", "\n").replace('\r', "\n"), ..template.clone() };
-            template = &normal;
-        }
+        let template = &with_newlines(template);
         if !template.source.contains(['{']) {
-            return Ok(template.source.strip_suffix('\n').unwrap_or(&template.source).to_string());
+            return Ok(without_last_newline(&template.source).to_string());
         }
+        self.rendering(template, &scope, |compiled, root| compiled.render(root)).map(|(text, _)| text)
+    }
+
+    /// As [`render`](Self::render), with the place in the template that each stretch of the text came from.
+    pub fn render_traced(&self, template: &TemplateText, scope: Arc<dyn NodeScope>) -> Outcome<Rendered> {
+        let template = &with_newlines(template);
+        if !template.source.contains(['{']) {
+            return Ok(Rendered::verbatim(template, without_last_newline(&template.source).to_string()));
+        }
+        let ((text, spans), rewritten) = self.rendering(template, &scope, |compiled, root| compiled.render_with_spans(root))?;
+        Ok(Rendered::new(template, &rewritten, text, &spans))
+    }
+
+    fn rendering<T>(
+        &self,
+        template: &TemplateText,
+        scope: &Arc<dyn NodeScope>,
+        work: impl FnOnce(minijinja::Template<'_, '_>, Value) -> Result<T, Error>,
+    ) -> Outcome<(T, Rewritten)> {
         let rewritten = rewrite::template(&template.source).map_err(|error| self.unreadable(&error, template))?;
         let absent = if scope.executes() { HashSet::new() } else { rewrite::called_names(&template.source) };
         let root = Value::from_dyn_object(Root::tolerating(self.engine.clone(), scope.clone(), absent));
-        let environment = self.environment(scope.as_ref());
-        environment
-            .template_from_named_str(RENDERED, &rewritten.text)
-            .and_then(|compiled| compiled.render(root))
-            .map_err(|error| self.engine.diagnose(&error, &Source { template, rewritten: &rewritten }, scope.as_ref()))
+        let compiled = self.environment(scope.as_ref()).template_from_named_str(RENDERED, &rewritten.text);
+        match compiled.and_then(|compiled| work(compiled, root)) {
+            Ok(value) => Ok((value, rewritten)),
+            Err(error) => {
+                let source = Source { template, rewritten: &rewritten };
+                Err(self.engine.diagnose(&error, &source, scope.as_ref()))
+            }
+        }
     }
 
     /// Calls a macro and gives what it returns: its text, or the value of its `return(…)`.
@@ -151,24 +173,33 @@ impl Jinja {
         let Some(index) = self.index(name, package, scope.package()) else {
             return Err(Box::new(self.macro_missing(name, package, scope.as_ref())));
         };
-        let root = Root::new(self.engine.clone(), scope.clone());
         let mut all = args.to_vec();
         if !kwargs.is_empty() {
             all.push(Value::from(kwargs.iter().cloned().collect::<minijinja::value::Kwargs>()));
         }
-        let environment = self.environment(scope.as_ref());
+        self.call_index(index, &all, &Root::new(self.engine.clone(), scope))
+    }
+
+    pub(super) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Calls the macro at `index` of the table in the context `root`.
+    pub(super) fn call_index(&self, index: usize, args: &[Value], root: &Arc<Root>) -> Outcome<Value> {
+        let environment = self.environment(root.scope.as_ref());
+        let name = &self.engine.macros.entry(index).source.name;
         let place = self.engine.macros.entry(index).source.location.clone();
         let template = TemplateText { name: format!("macro {name}"), source: String::new(), location: place };
         environment
             .template_from_named_str(RENDERED, rewrite::bare())
             .and_then(|compiled| compiled.render_captured(Value::from_dyn_object(root.clone())))
             .and_then(|mut captured| {
-                let reference = Value::from_object(MacroReference { root, index });
-                captured.with_state_mut(|state| reference.call(state, &all))
+                let reference = Value::from_object(MacroReference { root: root.clone(), index });
+                captured.with_state_mut(|state| reference.call(state, args))
             })
             .map_err(|error| {
                 let source = Source { template: &template, rewritten: &Rewritten::default() };
-                self.engine.diagnose(&error, &source, scope.as_ref())
+                self.engine.diagnose(&error, &source, root.scope.as_ref())
             })
     }
 
@@ -263,6 +294,19 @@ impl Jinja {
     }
 }
 
+/// Line ends as templates have them, whatever the file was written on.
+fn with_newlines(template: &TemplateText) -> Cow<'_, TemplateText> {
+    if !template.source.contains('\r') {
+        return Cow::Borrowed(template);
+    }
+    let source = template.source.replace("\r\n", "\n").replace('\r', "\n");
+    Cow::Owned(TemplateText { source, ..template.clone() })
+}
+
+fn without_last_newline(text: &str) -> &str {
+    text.strip_suffix('\n').unwrap_or(text)
+}
+
 fn environment(engine: &Arc<Engine>, undefined: UndefinedBehavior) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_debug(false);
@@ -270,6 +314,7 @@ fn environment(engine: &Arc<Engine>, undefined: UndefinedBehavior) -> Environmen
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_undefined_behavior(undefined);
     environment.set_recursion_limit(RECURSION_LIMIT);
+    environment.set_fuel(Some(MOST_STEPS));
     let lenient = undefined == UndefinedBehavior::Chainable;
     environment.set_unknown_method_callback(move |state, value, method, args| {
         if value.is_undefined() {

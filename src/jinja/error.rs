@@ -108,6 +108,8 @@ impl Engine {
                 detail.replace("test ", "no test is called ").replace(" is unknown", ""),
             ),
             ErrorKind::UnknownMethod => Diagnostic::error("jinja-method-not-found", sentence(detail)),
+            ErrorKind::OutOfFuel => Diagnostic::error("jinja-endless", "the template does not come to an end")
+                .help("a loop in it runs too often: give it fewer values, or leave the work to SQL"),
             ErrorKind::TooManyArguments | ErrorKind::MissingArgument => Diagnostic::error("jinja-arguments", text_of(error)),
             ErrorKind::InvalidOperation if detail.contains("recursion limit") => {
                 Diagnostic::error("jinja-recursion", "the template nests too deeply")

@@ -12,7 +12,8 @@ use crate::diagnostic::Diagnostic;
 /// `exceptions.<name>`.
 pub(super) fn method(name: &str) -> Option<Native> {
     Some(match name {
-        "warn" | "warn_snapshot_timestamp_data_types" => warn,
+        "warn" => warn,
+        "warn_snapshot_timestamp_data_types" => warn_of_times,
         "raise_compiler_error"
         | "raise_dependency_error"
         | "raise_database_error"
@@ -38,6 +39,15 @@ pub(super) fn method(name: &str) -> Option<Native> {
 
 fn warn(root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
     root.scope.warn(&args.require(0, "msg")?.to_string());
+    Ok(Value::from(""))
+}
+
+fn warn_of_times(root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
+    let (stamped, given) = (args.require(0, "snapshot_time_data_type")?, args.require(1, "updated_at_data_type")?);
+    root.scope.warn(&format!(
+        "Data type of snapshot table timestamp columns ({stamped}) doesn't match derived column 'updated_at' ({given}). Cast it in \
+         the snapshot's `updated_at`."
+    ));
     Ok(Value::from(""))
 }
 

@@ -10,7 +10,7 @@ use minijinja::{Error, ErrorKind, State, Value};
 
 use super::arguments::Arguments;
 use super::collection::{dict, owned};
-use super::context::Root;
+use super::context::{Overridden, Root};
 use super::error::carry;
 use crate::diagnostic::Diagnostic;
 
@@ -208,6 +208,9 @@ impl Object for PackageReference {
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
         let index = self.root.engine.macros.in_package(&self.package, key)?;
+        if let Some(value) = self.root.scope.override_of(Some(&self.package), key) {
+            return Some(Value::from_object(Overridden(value)));
+        }
         Some(Value::from_object(MacroReference { root: self.root.clone(), index }))
     }
 

@@ -46,6 +46,27 @@ pub(super) fn install(environment: &mut Environment<'static>) {
     });
 }
 
+/// `int(value)`, or of its fraction cut off; none for what is no number.
+fn whole(value: &Value, base: i64) -> Option<i64> {
+    let text = value.as_str().map(|text| text.trim().replace('_', ""));
+    let radix = u32::try_from(base).ok().filter(|base| (2..=36).contains(base)).unwrap_or(10);
+    let by_digits = match &text {
+        Some(text) => i64::from_str_radix(text, radix).ok(),
+        None => value.as_i64(),
+    };
+    by_digits.or_else(|| number(value).filter(|number| number.is_finite() && number.abs() < 9e18).map(|number| number as i64))
+}
+
+/// `float(value)`; none for what is no number.
+fn number(value: &Value) -> Option<f64> {
+    match (value.as_str(), value.kind()) {
+        (Some(text), _) => text.trim().replace('_', "").parse().ok(),
+        (None, ValueKind::Number) => f64::try_from(value.clone()).ok(),
+        (None, ValueKind::Bool) => Some(f64::from(u8::from(value.is_true()))),
+        _ => None,
+    }
+}
+
 fn with_named(values: Rest<Value>, named: Kwargs) -> Vec<Value> {
     values.0.into_iter().chain([Value::from(named)]).collect()
 }
@@ -64,8 +85,36 @@ fn filters(environment: &mut Environment<'static>) {
             None => Ok(list(value.try_iter()?.collect())),
         }
     });
+    environment.add_filter("int", |value: &Value, values: Rest<Value>, named: Kwargs| -> Result<Value, Error> {
+        let values = with_named(values, named);
+        let args = Arguments::new("int", &values);
+        let base = args.get(1, "base").and_then(Value::as_i64).unwrap_or(10);
+        Ok(whole(value, base).map_or_else(|| args.get(0, "default").cloned().unwrap_or(Value::from(0)), Value::from))
+    });
+    environment.add_filter("float", |value: &Value, values: Rest<Value>, named: Kwargs| -> Result<Value, Error> {
+        let values = with_named(values, named);
+        let args = Arguments::new("float", &values);
+        Ok(number(value).map_or_else(|| args.get(0, "default").cloned().unwrap_or(Value::from(0.0)), Value::from))
+    });
     environment.add_filter("wordcount", |text: &str| {
         text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).count()
+    });
+    environment.add_filter("int", |value: Value, values: Rest<Value>, named: Kwargs| -> Result<Value, Error> {
+        let values = with_named(values, named);
+        let args = Arguments::new("int", &values);
+        let default = args.get(0, "default").cloned().unwrap_or(Value::from(0));
+        let base = args.get(1, "base").and_then(Value::as_usize).and_then(|base| u32::try_from(base).ok()).unwrap_or(10);
+        Ok(whole_number(&value, base).unwrap_or(default))
+    });
+    environment.add_filter("float", |value: Value, values: Rest<Value>, named: Kwargs| -> Result<Value, Error> {
+        let values = with_named(values, named);
+        let default = Arguments::new("float", &values).get(0, "default").cloned().unwrap_or(Value::from(0.0));
+        let text = value.as_str().map(|text| text.trim().replace('_', ""));
+        let number = match text {
+            Some(text) => text.parse::<f64>().ok(),
+            None => f64::try_from(value.clone()).ok().filter(|_| value.is_number() || value.kind() == ValueKind::Bool),
+        };
+        Ok(number.map_or(default, Value::from))
     });
     environment.add_filter("truncate", truncate);
     environment.add_filter("center", |text: &str, width: Option<usize>| {
@@ -80,6 +129,28 @@ fn filters(environment: &mut Environment<'static>) {
             if missing { args.get(0, "default_value").cloned().unwrap_or(Value::from("")) } else { value }
         });
     }
+}
+
+/// Jinja's `int`: a number without its fraction, or a text that is one; none for anything else.
+fn whole_number(value: &Value, base: u32) -> Option<Value> {
+    if let Some(text) = value.as_str() {
+        let text = text.trim().replace('_', "");
+        let bare = match base {
+            16 => text.trim_start_matches("0x"),
+            8 => text.trim_start_matches("0o"),
+            2 => text.trim_start_matches("0b"),
+            _ => text.as_str(),
+        };
+        let whole = if (2..=36).contains(&base) { i64::from_str_radix(bare, base).ok() } else { None };
+        return whole.or_else(|| text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|n| n as i64)).map(Value::from);
+    }
+    if value.is_integer() {
+        return Some(value.clone());
+    }
+    if value.kind() == ValueKind::Bool {
+        return Some(Value::from(i64::from(value.is_true())));
+    }
+    f64::try_from(value.clone()).ok().filter(|number| number.is_finite() && value.is_number()).map(|n| Value::from(n as i64))
 }
 
 /// Jinja's `truncate(length=255, killwords=false, end='...', leeway=5)`.

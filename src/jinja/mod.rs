@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use minijinja::Value;
 
-use crate::diagnostic::Outcome;
+use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::{JsonMap, RefArgs};
 use crate::name::{Relation, RelationType, UniqueId};
-use crate::rows::{ColumnType, Rows};
+use crate::rows::{Answer, ColumnType, Rows};
 
 pub mod blocks;
 
@@ -24,20 +24,25 @@ mod error;
 mod exceptions;
 mod invoke;
 mod language;
+mod materialize;
 mod moment;
 mod output;
 mod pattern;
 mod registry;
 mod relation;
+mod rendered;
 mod rewrite;
+mod sql_adapter;
 mod static_calls;
 mod syntax_tree;
 mod table;
 mod text;
 
 pub use engine::{Jinja, JinjaSettings, MacroCall, ReadEnv, TemplateText};
+pub use materialize::{FoundMaterialization, Materialized, StatementResult};
 pub use moment::utc;
 pub use registry::{MacroSource, builtin_macros};
+pub use rendered::{Origins, Place, Rendered};
 pub use static_calls::StaticCalls;
 
 /// What a template can ask about the node it belongs to. One value a render; shared by every macro the render calls.
@@ -64,9 +69,22 @@ pub trait NodeScope: Send + Sync {
     fn macro_called(&self, macro_id: &UniqueId);
     /// The database, while compiling against one.
     fn database(&self) -> Option<Arc<dyn Introspect>>;
+    /// `load_agate_table()`: the rows of the seed this scope belongs to.
+    fn seed_rows(&self) -> Outcome<Rows> {
+        Diagnostic::error("no-seed", "`load_agate_table` reads a seed's file, and this is none").fail()
+    }
     /// Any further name of this render's context: a generic test's `model` and arguments, `results`, `graph`, `sql`,
     /// `schemas`. Looked up before macros and built-in functions.
     fn extra(&self, name: &str) -> Option<Value>;
+    /// What calling the macro `name` gives instead of running it, for a unit test's overrides: by its bare name or, with a
+    /// package, as that package's.
+    fn override_of(&self, _package: Option<&str>, _name: &str) -> Option<Value> {
+        None
+    }
+    /// The environment variable `name` where the render has a value of its own for it.
+    fn environment(&self, _name: &str) -> Option<String> {
+        None
+    }
     /// `log(text, info)`.
     fn message(&self, text: &str, info: bool);
     /// `print(text)`: shown even when the console is quiet.
@@ -90,6 +108,25 @@ pub struct RefAnswer {
 /// The questions and commands Jinja may send to the database while one node compiles. Blocking.
 pub trait Introspect: Send + Sync {
     fn query(&self, sql: &str) -> Outcome<Rows>;
+    /// `adapter.execute`: a statement with the database's word on it; `begin`: within a transaction.
+    fn execute(&self, sql: &str, begin: bool) -> Outcome<Answer> {
+        let _ = begin;
+        Ok(Answer { message: "OK".to_string(), rows: self.query(sql)? })
+    }
+    /// `adapter.commit`.
+    fn commit(&self) -> Outcome<()> {
+        Ok(())
+    }
+    /// Whether `adapter.drop_relation` and its like are the macros of those names, as in dbt's SQL adapters; otherwise the
+    /// database does them itself.
+    fn by_macros(&self) -> bool {
+        false
+    }
+    /// Appends a table's rows to a relation: each column's name and the cells' text, none for null.
+    fn load_rows(&self, relation: &Relation, columns: &[String], rows: &[Vec<Option<String>>]) -> Outcome<Answer> {
+        let _ = (columns, rows);
+        Diagnostic::error("rows-not-loaded", format!("this database takes no rows for {relation} here")).fail()
+    }
     fn relation_type(&self, relation: &Relation) -> Outcome<Option<RelationType>>;
     fn columns(&self, relation: &Relation) -> Outcome<Vec<ColumnType>>;
     fn list_relations(&self, database: Option<&str>, schema: &str) -> Outcome<Vec<(Relation, RelationType)>>;

@@ -39,7 +39,49 @@ enum Anchor {
     Whole,
 }
 
+/// A pattern of Python's in the spelling of the `regex` crate: a brace that begins no repetition is itself, `{,n}` begins at
+/// none, and what the crate reads as set operations within brackets is escaped.
+fn translated(pattern: &str) -> String {
+    let repetition = Regex::new(r"^\{(\d*)(,?)(\d*)\}").expect("the pattern is fixed");
+    let (mut out, mut rest, mut in_class) = (String::with_capacity(pattern.len()), pattern, false);
+    while let Some(first) = rest.chars().next() {
+        let mut length = first.len_utf8();
+        match first {
+            '\\' => {
+                length += rest[1..].chars().next().map_or(0, char::len_utf8);
+                out.push_str(&rest[..length]);
+            }
+            '[' if !in_class => {
+                in_class = true;
+                // A closing bracket that comes first is itself.
+                let head = ["[^]", "[]", "[^"].into_iter().find(|head| rest.starts_with(head)).unwrap_or("[");
+                length = head.len();
+                out.push_str(&head.replace(']', "\\]"));
+            }
+            ']' if in_class => {
+                in_class = false;
+                out.push(']');
+            }
+            '[' => out.push_str("\\["),
+            '&' | '~' if in_class => out.extend(['\\', first]),
+            '{' if !in_class => match repetition.captures(rest).filter(|found| found[0].len() > 2 && &found[0] != "{,}") {
+                Some(found) => {
+                    length = found[0].len();
+                    let from = if found[1].is_empty() { "0" } else { &found[1] };
+                    out.push_str(&format!("{{{from}{}{}}}", &found[2], &found[3]));
+                }
+                None => out.push_str("\\{"),
+            },
+            other => out.push(other),
+        }
+        rest = &rest[length..];
+    }
+    out
+}
+
 fn compiled(pattern: &str, anchor: &Anchor) -> Result<Regex, Error> {
+    let translated = translated(pattern);
+    let pattern = translated.as_str();
     let anchored = match anchor {
         Anchor::None => pattern.to_string(),
         Anchor::Start => format!("^(?:{pattern})"),

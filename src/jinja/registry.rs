@@ -14,6 +14,9 @@ use crate::source::Location;
 /// The package of headwater's own macros, under the name dbt's have.
 pub(super) const BUILT_IN: &str = "dbt";
 
+/// The embedded engine's type.
+const EMBEDDED: &str = "datafusion";
+
 /// The package whose macro of this name the engine's own stands for.
 const EXTERNAL_TABLES: &str = "dbt_external_tables";
 const STAGE: &str = "stage_external_sources";
@@ -48,7 +51,8 @@ fn built_in_file(file: &str) -> Vec<MacroSource> {
     let data = Templates::get(file).expect("rust-embed lists only files it holds").data;
     let text = std::str::from_utf8(&data).expect("built-in macros are UTF-8");
     let blocks = blocks::extract(text, &format!("macros/{file}")).expect("built-in macros are well formed");
-    let blocks = blocks.into_iter().filter(|block| matches!(block.kind, BlockKind::Macro | BlockKind::Test));
+    let blocks =
+        blocks.into_iter().filter(|block| matches!(block.kind, BlockKind::Macro | BlockKind::Test | BlockKind::Materialization));
     blocks
         .map(|block| MacroSource {
             unique_id: UniqueId::new(format!("macro.{BUILT_IN}.{}", block.name)),
@@ -123,24 +127,47 @@ impl MacroTable {
         &self.entries[index]
     }
 
+    pub fn index_of(&self, id: &str) -> Option<usize> {
+        self.by_id.get(id).copied()
+    }
+
+    /// The prefixes that [`dispatch`](Self::dispatch) tries, in order.
+    pub fn prefixes(&self) -> &[String] {
+        &self.prefixes
+    }
+
     pub fn by_id(&self, id: &str) -> Option<&Entry> {
         self.by_id.get(id).map(|index| &self.entries[*index])
     }
 
     pub fn has_package(&self, package: &str) -> bool {
-        package == EXTERNAL_TABLES || self.by_package.contains_key(package)
+        (package == EXTERNAL_TABLES && self.prefixes[0] == EMBEDDED) || self.by_package.contains_key(package)
     }
 
     /// The macro `name` of one package; `dbt` stands for the built-in ones.
     pub fn in_package(&self, package: &str, name: &str) -> Option<usize> {
         // The embedded engine stages external tables itself, whether or not the package that other databases need is installed.
-        let package = if (package, name) == (EXTERNAL_TABLES, STAGE) { BUILT_IN } else { package };
+        let package =
+            if (package, name) == (EXTERNAL_TABLES, STAGE) && self.prefixes[0] == EMBEDDED { BUILT_IN } else { package };
         self.by_package.get(package)?.get(name).copied()
     }
 
     /// What an unqualified name means for a node of `package`: its own package, the root project, the built-in macros.
     pub fn visible(&self, package: &str, name: &str) -> Option<usize> {
         self.in_package(package, name).or_else(|| self.in_package(&self.root, name)).or_else(|| self.in_package(BUILT_IN, name))
+    }
+
+    /// What a name means in a macro's text: in the package it is given with, the root project, any other package, the built-in
+    /// macros.
+    pub fn named(&self, package: &str, name: &str) -> Option<usize> {
+        let others = || {
+            let packages = self.by_package.iter().rev().filter(|(package, _)| package.as_str() != BUILT_IN);
+            packages.filter_map(|(_, macros)| macros.get(name).copied()).next()
+        };
+        self.in_package(package, name)
+            .or_else(|| self.in_package(&self.root, name))
+            .or_else(others)
+            .or_else(|| self.in_package(BUILT_IN, name))
     }
 
     /// The macro `name` of the first package, by the packages' names, that has one: what `run-operation` falls back to.
@@ -158,13 +185,20 @@ impl MacroTable {
                     None => self.visible(package, &candidate),
                     Some(place) => self.in_package(place, &candidate),
                 };
-                match found {
+                match found.filter(|index| !self.is_foreign(prefix, *index)) {
                     Some(index) => return Ok(index),
                     None => tried.push(place.map_or_else(|| candidate.clone(), |place| format!("{place}.{candidate}"))),
                 }
             }
         }
         Err(tried)
+    }
+
+    /// A built-in macro written for another engine. A project's own macro for an engine whose SQL this one reads is welcome;
+    /// those that come with headwater speak of that engine's catalog.
+    fn is_foreign(&self, prefix: &str, index: usize) -> bool {
+        let own = &self.prefixes[0];
+        own == EMBEDDED && prefix != own && prefix != "default" && self.entries[index].source.package == BUILT_IN
     }
 
     /// Packages to look in; none means "as an unqualified name".
@@ -200,7 +234,7 @@ impl MacroTable {
 fn prefixes(adapter_type: &str) -> Vec<String> {
     // The embedded engine reads the Postgres dialect and Redshift's additions to it.
     let parents: &[&str] = match adapter_type {
-        "datafusion" => &["postgres", "redshift"],
+        EMBEDDED => &["postgres", "redshift"],
         "redshift" => &["postgres"],
         _ => &[],
     };

@@ -103,15 +103,39 @@ impl RelationValue {
     fn incorporate(&self, args: &Arguments<'_>) -> Result<Self, Error> {
         let mut changed = Self { rendered: None, ..self.clone() };
         if let Some(path) = args.get(usize::MAX, "path") {
-            let text = |key| path.get_item(&Value::from(key)).ok().and_then(|value| value.as_str().map(str::to_string));
-            changed.relation.database = text("database").or(changed.relation.database);
-            changed.relation.schema = text("schema").or(changed.relation.schema);
-            changed.relation.identifier = text("identifier").unwrap_or(changed.relation.identifier);
+            // A part that is none is left out of the name; one that is not mentioned stays.
+            let part = |key| path.get_item(&Value::from(key)).ok().filter(|value| !value.is_undefined());
+            let text = |value: Value| value.as_str().map(str::to_string);
+            if let Some(database) = part("database") {
+                changed.relation.database = text(database);
+            }
+            if let Some(schema) = part("schema") {
+                changed.relation.schema = text(schema);
+            }
+            if let Some(identifier) = part("identifier") {
+                changed.relation.identifier = text(identifier).unwrap_or_default();
+            }
         }
         if let Some(kind) = args.get(usize::MAX, "type") {
             changed.kind = relation_type(kind);
         }
         Ok(changed)
+    }
+
+    /// `"database".INFORMATION_SCHEMA.view`: names of the standard's own, unquoted.
+    fn information_schema(&self, args: &Arguments<'_>) -> Result<Self, Error> {
+        let view = args.optional_text(0, "view_name")?.unwrap_or_default();
+        Ok(Self {
+            relation: Relation {
+                database: self.relation.database.clone(),
+                schema: Some("INFORMATION_SCHEMA".to_string()),
+                identifier: view.clone(),
+            },
+            rendered: None,
+            kind: None,
+            include: [true, true, !view.is_empty()],
+            quote: [self.quote[0], false, false],
+        })
     }
 
     fn matches(&self, args: &Arguments<'_>) -> Result<Value, Error> {
@@ -157,6 +181,7 @@ impl Object for RelationValue {
             // Packages know a relation by this, as dbt's adapters serialize theirs.
             "metadata" => record([("type", Value::from("DataFusionRelation"))]),
             "is_materialized_view" => self.is(RelationType::MaterializedView),
+            "Table" | "View" | "CTE" | "MaterializedView" | "External" | "Function" => Value::from(type_constant(key)),
             "is_pointer" | "is_dynamic_table" | "is_iceberg_format" | "is_function" => Value::from(false),
             "can_be_renamed" | "can_be_replaced" => {
                 Value::from(matches!(self.kind, Some(RelationType::Table | RelationType::View)))
@@ -189,11 +214,8 @@ impl Object for RelationValue {
             "render" => return Ok(Value::from(self.text())),
             "matches" => return self.matches(&args),
             "quoted" => return Ok(Value::from(quote_identifier(&args.text(0, "identifier")?))),
-            "information_schema" | "information_schema_only" => Self {
-                relation: Relation { schema: Some("information_schema".to_string()), ..self.relation.clone() },
-                rendered: None,
-                ..(**self).clone()
-            },
+            "information_schema" | "information_schema_only" => self.information_schema(&args)?,
+            "relation_max_name_length" => return Ok(Value::from(MAX_NAME_LENGTH)),
             "get" => {
                 let found = self.get_value_by_str(&args.text(0, "key")?);
                 return Ok(found.or_else(|| args.get(1, "default").cloned()).unwrap_or(Value::from(())));
@@ -213,6 +235,21 @@ impl Object for RelationValue {
     }
 }
 
+/// `Relation.MaterializedView` and its like: the name of the type.
+fn type_constant(key: &str) -> &'static str {
+    match key {
+        "Table" => "table",
+        "View" => "view",
+        "CTE" => "cte",
+        "MaterializedView" => "materialized_view",
+        "Function" => "function",
+        _ => "external",
+    }
+}
+
+/// The longest name a relation may have, as Postgres has it.
+const MAX_NAME_LENGTH: usize = 63;
+
 fn relation_type(value: &Value) -> Option<RelationType> {
     serde_json::from_value(serde_json::Value::from(value.as_str()?)).ok()
 }
@@ -225,9 +262,21 @@ pub(super) fn api(root: &Arc<Root>) -> Value {
 pub(super) fn relation_class(root: &Arc<Root>) -> Value {
     root.service("Relation", None, |method| match method {
         "create" => Some(create_relation),
+        "scd_args" => Some(scd_args),
         "add_ephemeral_prefix" => Some(|_, _, args| Ok(Value::from(format!("__dbt__cte__{}", args.text(0, "name")?)))),
         _ => None,
     })
+}
+
+/// What identifies one version of a snapshot's row: the key, one column or several, and the time it was updated at.
+fn scd_args(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
+    let key = args.require(0, "primary_key")?;
+    let mut parts: Vec<Value> = match key.as_str() {
+        Some(_) => vec![key.clone()],
+        None => key.try_iter()?.collect(),
+    };
+    parts.push(args.require(1, "updated_at")?.clone());
+    Ok(super::collection::list(parts))
 }
 
 fn create_relation(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
@@ -353,7 +402,7 @@ impl Object for ColumnValue {
         Some(match key {
             "name" | "column" => Value::from(self.name.as_str()),
             "dtype" => Value::from(self.dtype.as_str()),
-            "data_type" => Value::from(self.data_type()),
+            "data_type" | "expanded_data_type" => Value::from(self.data_type()),
             "quoted" => Value::from(quote_identifier(&self.name)),
             "char_size" => size(0, self.is_string()),
             "numeric_precision" => size(0, self.is_numeric()),
@@ -404,7 +453,14 @@ fn translated(dtype: &str) -> String {
 pub(super) fn column_class(root: &Arc<Root>) -> Value {
     let create: Native = |_, _, args| {
         let data_type = args.get(1, "dtype").map(Value::to_string).unwrap_or_default();
-        Ok(Value::from_object(ColumnValue::of(&args.text(0, "column")?, &data_type)))
+        let size = |index, name| args.get(index, name).and_then(|size| i64::try_from(size.clone()).ok());
+        let mut column = ColumnValue::of(&args.text(0, "column")?, &data_type);
+        match (size(2, "char_size"), size(3, "numeric_precision"), size(4, "numeric_scale")) {
+            (Some(length), _, _) if column.is_string() => column.sizes = vec![length],
+            (_, Some(precision), Some(scale)) if column.is_numeric() => column.sizes = vec![precision, scale],
+            _ => {}
+        }
+        Ok(Value::from_object(column))
     };
     root.service("Column", Some(create), |method| match method {
         "create" => Some(|_, _, args| {

@@ -127,30 +127,37 @@ fn plain(value: &Value) -> Option<Json> {
     matches!(value.kind(), ValueKind::None | ValueKind::Bool | ValueKind::Number | ValueKind::String).then(|| to_json(value))
 }
 
-/// The macros that the text of a macro calls: by name, by package and name, through `adapter.dispatch` with literal names.
+/// The macros that the text of a macro calls, as dbt reads them off it: by name; by package and name, where an object's method
+/// counts too if a macro has its name; through `adapter.dispatch`, both the name it is given and the macro that is found.
 pub(super) fn macro_dependencies(table: &MacroTable, macro_id: &UniqueId) -> Vec<UniqueId> {
     let Some(entry) = table.by_id(macro_id.as_str()) else { return Vec::new() };
     let Ok(compiled) = entry.compiled() else { return Vec::new() };
     let Ok(tree) = parse(&compiled.rewritten.text, "", SyntaxConfig::default()) else { return Vec::new() };
-    let package = entry.source.package.as_str();
+    let (package, own) = (entry.source.package.as_str(), entry.source.name.as_str());
     let mut found = IndexSet::new();
     syntax_tree::walk(&tree, &mut |part| {
         let Part::Call(call) = part else { return };
-        let index = match &call.expr {
-            Expr::Var(name) => table.visible(package, name.id),
+        let named = |package: &str, name: &str| if name == own { None } else { table.named(package, name) };
+        match &call.expr {
+            Expr::Var(name) if !super::context::names().any(|known| known == name.id) => found.extend(named(package, name.id)),
             Expr::GetAttr(node) => match &node.expr {
-                Expr::Var(owner) if owner.id == "adapter" && node.name == "dispatch" => dispatched(table, package, call),
-                Expr::Var(owner) => table.in_package(owner.id, node.name),
-                _ => None,
+                Expr::Var(owner) if owner.id == "adapter" && node.name == "dispatch" => {
+                    let (name, index) = dispatched(table, package, call);
+                    found.extend(name.and_then(|name| named(package, &name)));
+                    found.extend(index);
+                }
+                Expr::Var(owner) if owner.id == "adapter" => {}
+                Expr::Var(owner) => found.extend(table.named(owner.id, node.name)),
+                _ => {}
             },
-            _ => None,
-        };
-        found.extend(index.map(|index| table.entry(index).source.unique_id.clone()));
+            _ => {}
+        }
     });
-    found.into_iter().collect()
+    found.into_iter().map(|index| table.entry(index).source.unique_id.clone()).collect()
 }
 
-fn dispatched(table: &MacroTable, package: &str, call: &Call<'_>) -> Option<usize> {
+/// The literal name that a dispatch is given, and the macro it finds.
+fn dispatched(table: &MacroTable, package: &str, call: &Call<'_>) -> (Option<String>, Option<usize>) {
     let text = |index: usize, name: &str| {
         let arg = call.args.iter().enumerate().find_map(|(at, arg)| match arg {
             CallArg::Pos(expr) if at == index => Some(expr),
@@ -159,6 +166,7 @@ fn dispatched(table: &MacroTable, package: &str, call: &Call<'_>) -> Option<usiz
         });
         arg.and_then(literal).and_then(|json| json.as_str().map(str::to_string))
     };
-    let name = text(0, "macro_name")?;
-    table.dispatch(package, &name, text(1, "macro_namespace").as_deref()).ok()
+    let Some(name) = text(0, "macro_name") else { return (None, None) };
+    let index = table.dispatch(package, &name, text(1, "macro_namespace").as_deref()).ok();
+    (Some(name), index)
 }

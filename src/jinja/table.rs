@@ -10,7 +10,7 @@ use super::arguments::Arguments;
 use super::collection::{dict, list, pair};
 use super::context::Root;
 use super::moment;
-use crate::rows::{Cell, Rows};
+use crate::rows::{Cell, ColumnType, Rows};
 
 /// A table of results. Rows are shared by every view of it.
 pub(super) struct Table {
@@ -37,6 +37,29 @@ pub(super) fn of(rows: &Rows, root: &Arc<Root>) -> Value {
         rows: Arc::new(rows.rows.iter().map(|row| Arc::new(row.iter().map(cell).collect())).collect()),
         root: Some(root.clone()),
     })
+}
+
+/// A table's rows as plain data; none for anything else.
+pub(super) fn rows(table: &Value) -> Rows {
+    let Some(table) = table.downcast_object_ref::<Table>() else { return Rows::default() };
+    let column = |(name, data_type): (&String, &String)| ColumnType { name: name.clone(), data_type: data_type.clone() };
+    Rows {
+        columns: table.names.iter().zip(&table.types).map(column).collect(),
+        rows: table.rows.iter().map(|row| row.iter().map(plain).collect()).collect(),
+        rows_affected: None,
+    }
+}
+
+fn plain(value: &Value) -> Cell {
+    match value.kind() {
+        ValueKind::None | ValueKind::Undefined => Cell::Null,
+        ValueKind::Bool => Cell::Boolean(value.is_true()),
+        ValueKind::Number => match i64::try_from(value.clone()) {
+            Ok(whole) if value.is_integer() => Cell::Integer(whole),
+            _ => f64::try_from(value.clone()).map_or_else(|_| Cell::Decimal(value.to_string()), Cell::Float),
+        },
+        _ => Cell::Text(value.to_string()),
+    }
 }
 
 /// A table without columns.

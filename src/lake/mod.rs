@@ -6,6 +6,7 @@
 //! kept where, and what is guaranteed, is written in `docs/warehouse.md`.
 
 mod catalog;
+mod copy;
 mod delimited;
 mod error;
 mod external;
@@ -23,7 +24,7 @@ mod write;
 pub use catalog::{Entry, Object, View};
 pub use error::{LakeError, LakeResult};
 pub use external::{Content, ExternalDefinition, Format, Layout, Location, SourceFile, Staged, partition_scalars, rejects_name};
-pub use seed::{Seed, SeedOptions, read_seed};
+pub use seed::{Seed, SeedOptions, SeedText, read_seed, read_seed_text, seed_schema};
 pub use storage::{Folder, Storage, TableName};
 pub use table::{Change, Lake, Replacement, TableNotes, partition_columns};
 pub use types::{cast_batch, storable};

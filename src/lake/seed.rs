@@ -36,22 +36,40 @@ struct SeedColumn {
     guessed: bool,
 }
 
-/// Reads a CSV file with a header. Empty fields and `null` are null; a row longer than the header is an error, a shorter
-/// one ends in nulls, as in dbt.
-pub fn read_seed(file: &Path, options: &SeedOptions) -> LakeResult<Seed> {
+/// The columns that [`read_seed`] would give.
+pub fn seed_schema(file: &Path, options: &SeedOptions) -> LakeResult<SchemaRef> {
+    let (content, delimiter) = content(file, options)?;
+    let columns = columns(file, reader(&content, delimiter), options)?;
+    schema(file, &columns)
+}
+
+fn schema(file: &Path, columns: &[SeedColumn]) -> LakeResult<SchemaRef> {
+    let fields: Vec<Field> = columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true)).collect();
+    storable(&Schema::new(fields)).map_err(|error| error.context(&file.display().to_string()))
+}
+
+fn content(file: &Path, options: &SeedOptions) -> LakeResult<(Vec<u8>, u8)> {
     let content = std::fs::read(file).map_err(|error| LakeError::from(error).context(&file.display().to_string()))?;
     let delimiter = u8::try_from(options.delimiter)
         .map_err(|_| LakeError::new("seed-invalid", format!("delimiter `{}` is not one ASCII character", options.delimiter)))?;
-    let reader =
-        || csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).has_headers(false).from_reader(content.as_slice());
-    let columns = columns(file, reader(), options)?;
-    let fields: Vec<Field> = columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true)).collect();
-    let schema = storable(&Schema::new(fields)).map_err(|error| error.context(&file.display().to_string()))?;
+    Ok((content, delimiter))
+}
+
+fn reader(content: &[u8], delimiter: u8) -> csv::Reader<&[u8]> {
+    csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).has_headers(false).from_reader(content)
+}
+
+/// Reads a CSV file with a header. Empty fields and `null` are null; a row longer than the header is an error, a shorter
+/// one ends in nulls, as in dbt.
+pub fn read_seed(file: &Path, options: &SeedOptions) -> LakeResult<Seed> {
+    let (content, delimiter) = content(file, options)?;
+    let columns = columns(file, reader(&content, delimiter), options)?;
+    let schema = schema(file, &columns)?;
     let type_names: Vec<String> = columns.iter().map(|column| column.type_name.clone()).collect();
     let mut builder = BatchBuilder::new(Arc::clone(&schema), &type_names)?;
     let mut batches = Vec::new();
     let mut values: Vec<Option<String>> = Vec::with_capacity(columns.len());
-    for row in reader().into_records().skip(1) {
+    for row in reader(&content, delimiter).into_records().skip(1) {
         let row = row.map_err(|error| broken(file, &error))?;
         values.clear();
         values.extend(columns.iter().enumerate().map(|(index, column)| row.get(index).and_then(|text| value(column, text))));
@@ -66,6 +84,32 @@ pub fn read_seed(file: &Path, options: &SeedOptions) -> LakeResult<Seed> {
     }
     batches.push(builder.finish()?);
     Ok(Seed { schema, batches })
+}
+
+/// A seed's rows as text, for an engine that reads them itself.
+#[derive(Clone, Debug)]
+pub struct SeedText {
+    /// Names and types.
+    pub columns: Vec<(String, String)>,
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+/// Reads a CSV file as [`read_seed`] does, and leaves the values text; numbers are without the signs that agate strips.
+pub fn read_seed_text(file: &Path, options: &SeedOptions) -> LakeResult<SeedText> {
+    let content = std::fs::read(file).map_err(|error| LakeError::from(error).context(&file.display().to_string()))?;
+    let delimiter = u8::try_from(options.delimiter)
+        .map_err(|_| LakeError::new("seed-invalid", format!("delimiter `{}` is not one ASCII character", options.delimiter)))?;
+    let reader =
+        || csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).has_headers(false).from_reader(content.as_slice());
+    let columns = columns(file, reader(), options)?;
+    let mut rows = Vec::new();
+    for row in reader().into_records().skip(1) {
+        let row = row.map_err(|error| broken(file, &error))?;
+        let text = |(index, column)| row.get(index).and_then(|text| value(column, text));
+        rows.push(columns.iter().enumerate().map(text).collect());
+    }
+    let columns = columns.into_iter().map(|column| (column.name, column.type_name)).collect();
+    Ok(SeedText { columns, rows })
 }
 
 /// One value as its column's builder wants it.

@@ -155,7 +155,7 @@ pub struct Folder {
     pub path: Path,
     pub url: Url,
     pub local: Option<PathBuf>,
-    store: Arc<dyn ObjectStore>,
+    pub(super) store: Arc<dyn ObjectStore>,
 }
 
 impl Folder {

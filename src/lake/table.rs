@@ -19,9 +19,10 @@ use object_store::{ObjectMeta, ObjectStoreExt as _};
 use parking::Locks;
 use uuid::Uuid;
 
+use super::catalog::Entry;
 use super::storage::{Folder, PRIVATE};
 use super::types::has_local_timestamps;
-use super::{LakeError, LakeResult, Storage, TableName, sweep};
+use super::{LakeError, LakeResult, Storage, TableName, storable, sweep};
 
 /// A checkpoint is written each time the log has grown by so many entries.
 const CHECKPOINT_EVERY: u64 = 10;
@@ -40,6 +41,8 @@ pub struct TableNotes {
     pub column_descriptions: Vec<(String, String)>,
     /// Columns by which the rows of each write are sorted.
     pub cluster_by: Vec<String>,
+    /// Conditions that no row may break: name and SQL. Delta's own check constraints.
+    pub constraints: Vec<(String, String)>,
 }
 
 /// Files that leave a table and files that enter it, decided on one version of it.
@@ -185,9 +188,12 @@ impl Lake {
             if written.base.is_some_and(|base| current.as_ref().and_then(DeltaTable::version) != Some(base)) {
                 return Ok(false);
             }
-            let cluster_by = serde_json::json!(written.notes.cluster_by).to_string();
-            let mut settings = vec![(sweep::OURS, "true")];
-            settings.extend((!written.notes.cluster_by.is_empty()).then_some((CLUSTER_BY, cluster_by.as_str())));
+            let notes = written.notes;
+            let constraints = notes.constraints.iter().map(|(name, sql)| (format!("{CONSTRAINT}{name}"), sql.clone()));
+            let cluster_by = serde_json::json!(notes.cluster_by).to_string();
+            let cluster_by = (!notes.cluster_by.is_empty()).then(|| (CLUSTER_BY.to_string(), cluster_by));
+            let ours = [(sweep::OURS.to_string(), "true".to_string())];
+            let settings = ours.into_iter().chain(cluster_by).chain(constraints);
             let mut metadata = new_metadata(&kernel_schema, partition_by, settings)?;
             if let Some(description) = &written.notes.description {
                 metadata = metadata.with_description(description.clone())?;
@@ -196,10 +202,11 @@ impl Lake {
             if let Some(table) = &current {
                 let state = table.snapshot()?;
                 metadata = metadata.with_table_id(state.metadata().id().to_string())?;
-                actions.extend(upgraded_protocol(state.protocol(), schema)?.map(Action::Protocol));
+                let features = features(schema, &written.notes.constraints);
+                actions.extend(upgraded_protocol(state.protocol(), features)?.map(Action::Protocol));
                 actions.extend(state.log_data().iter().map(|file| Action::Remove(file.remove_action(true))));
             } else {
-                actions.push(Action::Protocol(new_protocol(schema)?));
+                actions.push(Action::Protocol(new_protocol(features(schema, &written.notes.constraints))?));
             }
             actions.push(Action::Metadata(metadata));
             actions.extend(written.added.iter().cloned().map(Action::Add));
@@ -229,28 +236,59 @@ impl Lake {
         Err(contended(folder))
     }
 
-    /// Exchanges files of exactly the version that was read; false if somebody committed since, and nothing was done.
-    pub async fn exchange(&self, folder: &Folder, change: Change) -> LakeResult<bool> {
+    /// Exchanges files of exactly the version that was read; false if somebody committed since, and nothing was done. `wider`
+    /// adds nullable columns at the end in the same commit.
+    pub async fn exchange(&self, folder: &Folder, change: Change, wider: Option<&SchemaRef>) -> LakeResult<bool> {
         let version = change.base.version().unwrap_or_default() + 1;
         PROTOCOL.can_write_to(change.base.snapshot()?.snapshot()).map_err(|error| LakeError::new("delta", error.to_string()))?;
-        let removed = change.removed.into_iter().map(Action::Remove);
-        let actions: Vec<Action> = removed.chain(change.added.into_iter().map(Action::Add)).collect();
+        let mut actions = match wider {
+            Some(schema) => column_actions(&change.base, schema, &Self::notes(&change.base)?)?,
+            None => Vec::new(),
+        };
+        actions.extend(change.removed.into_iter().map(Action::Remove));
+        actions.extend(change.added.into_iter().map(Action::Add));
         let operation = DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by: None, predicate: None };
         self.commit(folder, version, actions, operation).await
     }
 
     /// Changes a table's columns without touching its rows: `schema` adds nullable columns at the end.
     pub async fn alter(&self, folder: &Folder, base: &DeltaTable, schema: &SchemaRef, notes: &TableNotes) -> LakeResult<bool> {
-        let state = base.snapshot()?;
-        let kernel_schema = kernel_schema(schema, &notes.column_descriptions)?;
-        let mut metadata = state.metadata().clone().with_schema(&kernel_schema)?;
-        if let Some(description) = &notes.description {
-            metadata = metadata.with_description(description.clone())?;
-        }
-        let mut actions = vec![Action::Metadata(metadata)];
-        actions.extend(upgraded_protocol(state.protocol(), schema)?.map(Action::Protocol));
+        let actions = column_actions(base, schema, notes)?;
         let operation = DeltaOperation::AddColumn { fields: Vec::new() };
         self.commit(folder, base.version().unwrap_or_default() + 1, actions, operation).await
+    }
+
+    /// Gives a relation comments: those that are given take the place of those it has. Nothing is written where none differs.
+    pub async fn describe(&self, name: &TableName, notes: TableNotes) -> LakeResult<()> {
+        let _guard = self.lock(name).await;
+        if let Some(Entry::View(mut view)) = self.entry(name).await? {
+            let known = (view.description.clone(), view.columns.clone());
+            view.description = notes.description.or(view.description);
+            view.columns = joined(view.columns, notes.column_descriptions);
+            return if known == (view.description.clone(), view.columns.clone()) {
+                Ok(())
+            } else {
+                self.put_entry(name, &Entry::View(view)).await
+            };
+        }
+        let folder = self.storage.folder(name)?;
+        for _ in 0..MOST_ATTEMPTS {
+            let Some(table) = self.open_folder(&folder).await? else { return Ok(()) };
+            let known = Self::notes(&table)?;
+            let schema = storable(table.snapshot()?.snapshot().arrow_schema().as_ref())?;
+            let is_column = |column: &str| schema.fields().iter().any(|field| field.name().eq_ignore_ascii_case(column));
+            let given = notes.column_descriptions.iter().filter(|(column, _)| is_column(column)).cloned().collect();
+            let wanted = TableNotes {
+                description: notes.description.clone().or_else(|| known.description.clone()),
+                column_descriptions: joined(known.column_descriptions.clone(), given),
+                cluster_by: known.cluster_by.clone(),
+                constraints: known.constraints.clone(),
+            };
+            if wanted == known || self.alter(&folder, &table, &schema, &wanted).await? {
+                return Ok(());
+            }
+        }
+        Err(contended(&folder))
     }
 
     /// Puts one log entry if its version is free; false if it is taken.
@@ -289,8 +327,33 @@ impl Lake {
             cluster_by: cluster_by.unwrap_or_default(),
             description: state.metadata().description().map(str::to_string),
             column_descriptions: state.schema().fields().filter_map(comment).collect(),
+            constraints: constraints(state.metadata()),
         })
     }
+}
+
+/// Comments by column, newer ones in the place of older ones.
+fn joined(mut comments: Vec<(String, String)>, newer: Vec<(String, String)>) -> Vec<(String, String)> {
+    for (column, text) in newer {
+        match comments.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&column)) {
+            Some((_, known)) => *known = text,
+            None => comments.push((column, text)),
+        }
+    }
+    comments
+}
+
+/// What gives a table other columns or comments.
+fn column_actions(base: &DeltaTable, schema: &SchemaRef, notes: &TableNotes) -> LakeResult<Vec<Action>> {
+    let state = base.snapshot()?;
+    let kernel_schema = kernel_schema(schema, &notes.column_descriptions)?;
+    let mut metadata = state.metadata().clone().with_schema(&kernel_schema)?;
+    if let Some(description) = &notes.description {
+        metadata = metadata.with_description(description.clone())?;
+    }
+    let mut actions = vec![Action::Metadata(metadata)];
+    actions.extend(upgraded_protocol(state.protocol(), features(schema, &[]))?.map(Action::Protocol));
+    Ok(actions)
 }
 
 /// What [`Lake::replace`] puts in place.
@@ -332,7 +395,7 @@ fn kernel_schema(schema: &Schema, comments: &[(String, String)]) -> LakeResult<S
         .fields()
         .iter()
         .map(|field| {
-            let comment = comments.iter().find(|(name, _)| name == field.name());
+            let comment = comments.iter().find(|(name, _)| name.eq_ignore_ascii_case(field.name()));
             let metadata = comment.map(|(_, text)| ("comment".to_string(), text.clone())).into_iter().collect();
             field.as_ref().clone().with_metadata(metadata)
         })
@@ -341,41 +404,86 @@ fn kernel_schema(schema: &Schema, comments: &[(String, String)]) -> LakeResult<S
     (&schema).try_into_kernel().map_err(|error: arrow::error::ArrowError| error.into())
 }
 
-/// Timestamps without a zone need a named feature; everything else we write is in the oldest protocol.
-fn new_protocol(schema: &Schema) -> LakeResult<Protocol> {
-    let protocol = if has_local_timestamps(schema) {
+/// The prefix of Delta's table properties that hold constraints.
+const CONSTRAINT: &str = "delta.constraints.";
+
+fn constraints(metadata: &Metadata) -> Vec<(String, String)> {
+    let named = |(key, sql): (&String, &String)| Some((key.strip_prefix(CONSTRAINT)?.to_string(), sql.clone()));
+    let mut constraints: Vec<(String, String)> = metadata.configuration().iter().filter_map(named).collect();
+    constraints.sort();
+    constraints
+}
+
+/// What a table needs of its readers and writers; all else we write is in the oldest protocol.
+#[derive(Clone, Copy, Debug)]
+struct Features {
+    local_timestamps: bool,
+    constraints: bool,
+}
+
+impl Features {
+    /// Those a reader must know, and those a writer must know.
+    fn names(self) -> [Vec<&'static str>; 2] {
+        let timestamps = self.local_timestamps.then_some("timestampNtz");
+        let constraints = self.constraints.then_some("checkConstraints");
+        [timestamps.into_iter().collect(), timestamps.into_iter().chain(constraints).collect()]
+    }
+}
+
+fn features(schema: &Schema, constraints: &[(String, String)]) -> Features {
+    Features { local_timestamps: has_local_timestamps(schema), constraints: !constraints.is_empty() }
+}
+
+/// Features are named from reader version 3 and writer version 7 on; constraints alone are known since writer version 3.
+fn new_protocol(features: Features) -> LakeResult<Protocol> {
+    let [readers, writers] = features.names();
+    let protocol = if features.local_timestamps {
         serde_json::json!({
-            "minReaderVersion": 3, "minWriterVersion": 7,
-            "readerFeatures": ["timestampNtz"], "writerFeatures": ["timestampNtz"],
+            "minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": readers, "writerFeatures": writers,
         })
     } else {
-        serde_json::json!({"minReaderVersion": 1, "minWriterVersion": 2})
+        serde_json::json!({"minReaderVersion": 1, "minWriterVersion": if features.constraints { 3 } else { 2 }})
     };
     serde_json::from_value(protocol).map_err(|error| LakeError::new("delta", error.to_string()))
 }
 
-/// The protocol that `schema` needs beyond what the table has, if any.
-fn upgraded_protocol(current: &Protocol, schema: &Schema) -> LakeResult<Option<Protocol>> {
-    if !has_local_timestamps(schema) {
-        return Ok(None);
-    }
+/// The protocol that a table needs beyond what it has, if any.
+fn upgraded_protocol(current: &Protocol, features: Features) -> LakeResult<Option<Protocol>> {
     let broken = |error: serde_json::Error| LakeError::new("delta", error.to_string());
-    let mut protocol = serde_json::to_value(current).map_err(broken)?;
-    let has = |key: &str, protocol: &serde_json::Value| {
-        protocol[key].as_array().is_some_and(|features| features.iter().any(|feature| feature == "timestampNtz"))
-    };
-    if has("readerFeatures", &protocol) && has("writerFeatures", &protocol) {
+    let before = serde_json::to_value(current).map_err(broken)?;
+    let mut protocol = before.clone();
+    let writer = protocol["minWriterVersion"].as_i64().unwrap_or_default();
+    if writer < 7 && !features.local_timestamps {
+        if features.constraints && writer < 3 {
+            protocol["minWriterVersion"] = 3.into();
+        }
+    } else {
+        let [readers, mut writers] = features.names();
+        if (3..7).contains(&writer) {
+            // What its version meant without saying so.
+            writers.push("checkConstraints");
+        }
+        add_features(&mut protocol, ("readerFeatures", "minReaderVersion", 3), &readers);
+        add_features(&mut protocol, ("writerFeatures", "minWriterVersion", 7), &writers);
+    }
+    if protocol == before {
         return Ok(None);
     }
-    for (key, version, least) in [("readerFeatures", "minReaderVersion", 3), ("writerFeatures", "minWriterVersion", 7)] {
-        let mut features = protocol[key].as_array().cloned().unwrap_or_default();
-        if !features.iter().any(|feature| feature == "timestampNtz") {
-            features.push("timestampNtz".into());
+    serde_json::from_value(protocol).map(Some).map_err(broken)
+}
+
+fn add_features(protocol: &mut serde_json::Value, (key, version, least): (&str, &str, i64), wanted: &[&str]) {
+    let mut features = protocol[key].as_array().cloned().unwrap_or_default();
+    let known = features.len();
+    for feature in wanted {
+        if !features.iter().any(|known| known == feature) {
+            features.push((*feature).into());
         }
+    }
+    if features.len() > known {
         protocol[key] = features.into();
         protocol[version] = least.into();
     }
-    serde_json::from_value(protocol).map(Some).map_err(broken)
 }
 
 /// The metadata's parts that a table's readers see.

@@ -3,10 +3,11 @@
 //! The same form is Jinja's `model` and `graph`, and what `ls --output json` prints. Keys for which headwater has no value yet
 //! are written as dbt writes an absent value.
 
+use indexmap::IndexMap;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value as Json, json};
 
-use super::{Column, Compiled, Exposure, HookDetail, Macro, ModelDetail, Node, Source, TestDetail};
+use super::{Column, ColumnLineage, Compiled, Exposure, HookDetail, Macro, ModelDetail, Node, NodeLineage, Source, TestDetail};
 use crate::name::ResourceType;
 
 /// An absent value.
@@ -52,7 +53,10 @@ fn head<M: SerializeMap>(node: &Node, map: &mut M) -> Result<(), M::Error> {
     map.serialize_entry("config", &node.config)?;
     map.serialize_entry("tags", &node.tags)?;
     map.serialize_entry("description", &node.description)?;
-    map.serialize_entry("columns", &node.columns)?;
+    match node.lineage.as_deref() {
+        Some(lineage) => map.serialize_entry("columns", &ColumnsWithLineage { columns: &node.columns, lineage })?,
+        None => map.serialize_entry("columns", &node.columns)?,
+    }
     map.serialize_entry("meta", &node.meta)?;
     map.serialize_entry("group", &node.group)?;
     map.serialize_entry("docs", &node.docs)?;
@@ -83,7 +87,8 @@ fn code<M: SerializeMap>(node: &Node, map: &mut M) -> Result<(), M::Error> {
     let contract = |key: &str| node.config.get("contract").and_then(|contract| contract.get(key)).and_then(Json::as_bool);
     let enforced = contract("enforced").unwrap_or(false);
     let alias_types = contract("alias_types").unwrap_or(true);
-    map.serialize_entry("contract", &json!({"enforced": enforced, "alias_types": alias_types, "checksum": null}))
+    let checksum = node.model.as_ref().and_then(|model| model.contract_checksum.as_ref());
+    map.serialize_entry("contract", &json!({"enforced": enforced, "alias_types": alias_types, "checksum": checksum}))
 }
 
 fn model<M: SerializeMap>(model: Option<&ModelDetail>, map: &mut M) -> Result<(), M::Error> {
@@ -105,23 +110,60 @@ fn generic_test<M: SerializeMap>(test: &TestDetail, map: &mut M) -> Result<(), M
     map.serialize_entry("test_metadata", &json!({"name": test.name, "kwargs": test.kwargs, "namespace": test.namespace}))
 }
 
+/// Documented columns, each with where it comes from: of all of an entry, readers of dbt's artifacts take further keys here.
+struct ColumnsWithLineage<'a> {
+    columns: &'a IndexMap<String, Column>,
+    lineage: &'a NodeLineage,
+}
+
+struct ColumnWithLineage<'a>(&'a Column, Option<&'a ColumnLineage>);
+
+impl Serialize for ColumnsWithLineage<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let of = |name: &str| {
+            let exact = self.lineage.columns.get(name);
+            exact.or_else(|| self.lineage.columns.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, it)| it))
+        };
+        serializer.collect_map(self.columns.iter().map(|(name, column)| (name, ColumnWithLineage(column, of(name)))))
+    }
+}
+
+impl Serialize for ColumnWithLineage<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        column_entries(self.0, &mut map)?;
+        if let Some(lineage) = self.1 {
+            map.serialize_entry("column_lineage", lineage)?;
+        }
+        map.end()
+    }
+}
+
 impl Serialize for Column {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("name", &self.name)?;
-        map.serialize_entry("description", &self.description)?;
-        map.serialize_entry("meta", &self.meta)?;
-        map.serialize_entry("data_type", &self.data_type)?;
-        map.serialize_entry("constraints", &self.constraints)?;
-        map.serialize_entry("quote", &self.quote)?;
-        map.serialize_entry("config", &self.config)?;
-        map.serialize_entry("tags", &self.tags)?;
-        map.serialize_entry("granularity", &self.granularity)?;
-        map.serialize_entry("dimension", &NULL)?;
-        map.serialize_entry("entity", &NULL)?;
-        map.serialize_entry("doc_blocks", &self.doc_blocks)?;
+        column_entries(self, &mut map)?;
         map.end()
     }
+}
+
+fn column_entries<M: SerializeMap>(column: &Column, map: &mut M) -> Result<(), M::Error> {
+    map.serialize_entry("name", &column.name)?;
+    map.serialize_entry("description", &column.description)?;
+    map.serialize_entry("meta", &column.meta)?;
+    map.serialize_entry("data_type", &column.data_type)?;
+    map.serialize_entry("constraints", &column.constraints)?;
+    map.serialize_entry("quote", &column.quote)?;
+    map.serialize_entry("config", &column.config)?;
+    map.serialize_entry("tags", &column.tags)?;
+    map.serialize_entry("granularity", &column.granularity)?;
+    map.serialize_entry("dimension", &NULL)?;
+    map.serialize_entry("entity", &NULL)?;
+    map.serialize_entry("doc_blocks", &column.doc_blocks)?;
+    for (key, value) in &column.extra {
+        map.serialize_entry(key, value)?;
+    }
+    Ok(())
 }
 
 impl Serialize for Source {
@@ -155,8 +197,8 @@ impl Serialize for Source {
         map.serialize_entry("unrendered_config", &self.unrendered_config)?;
         map.serialize_entry("relation_name", &self.relation_name)?;
         map.serialize_entry("created_at", &self.created_at)?;
-        map.serialize_entry("unrendered_database", &NULL)?;
-        map.serialize_entry("unrendered_schema", &NULL)?;
+        map.serialize_entry("unrendered_database", &self.unrendered_database)?;
+        map.serialize_entry("unrendered_schema", &self.unrendered_schema)?;
         map.serialize_entry("doc_blocks", &self.doc_blocks)?;
         map.end()
     }

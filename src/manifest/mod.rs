@@ -3,6 +3,8 @@
 //! Field names follow dbt's `manifest.json` (schema v12), so that writing the artifact is a direct matter. Produced by
 //! [`resolve`](crate::resolve); read by everything after it.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -11,6 +13,9 @@ use crate::name::{Relation, ResourceType, UniqueId};
 use crate::source::Location;
 
 mod json;
+mod lineage;
+
+pub use lineage::{ColumnLineage, ColumnRef, NodeLineage};
 
 /// A JSON object in insertion order: configs, meta, kwargs.
 pub type JsonMap = serde_json::Map<String, Json>;
@@ -52,6 +57,9 @@ pub struct Column {
     pub tags: Vec<String>,
     pub granularity: Option<String>,
     pub doc_blocks: Vec<String>,
+    /// Further keys of the property file, which adapters and packages may read (`policy_tags`).
+    #[serde(default)]
+    pub extra: JsonMap,
 }
 
 /// `docs: {show, node_color}`.
@@ -92,6 +100,8 @@ pub struct ModelDetail {
     pub deprecation_date: Option<String>,
     pub primary_key: Vec<String>,
     pub time_spine: Option<Json>,
+    /// sha256 over the enforced contract's columns and constraints, as dbt computes it.
+    pub contract_checksum: Option<String>,
 }
 
 /// An `on-run-start`/`on-run-end` entry's place in its list.
@@ -113,6 +123,7 @@ pub struct Compiled {
     pub code: String,
     pub path: Option<String>,
     pub extra_ctes: Vec<ExtraCte>,
+    pub lineage: Option<Arc<NodeLineage>>,
 }
 
 /// A model, analysis, test, snapshot, seed or operation.
@@ -155,6 +166,8 @@ pub struct Node {
     /// Unix seconds.
     pub created_at: f64,
     pub compiled: Option<Compiled>,
+    /// Where its columns come from, if its SQL could be planned.
+    pub lineage: Option<Arc<NodeLineage>>,
     pub test: Option<Box<TestDetail>>,
     pub model: Option<Box<ModelDetail>>,
     pub hook: Option<HookDetail>,
@@ -219,6 +232,9 @@ pub struct Source {
     pub config: JsonMap,
     pub unrendered_config: JsonMap,
     pub patch_path: Option<String>,
+    /// The database and schema as written, before rendering.
+    pub unrendered_database: Option<String>,
+    pub unrendered_schema: Option<String>,
     pub created_at: f64,
     pub location: Location,
 }
@@ -326,6 +342,8 @@ pub struct Manifest {
     pub metrics: IndexMap<UniqueId, OtherResource>,
     pub semantic_models: IndexMap<UniqueId, OtherResource>,
     pub saved_queries: IndexMap<UniqueId, OtherResource>,
+    /// The selections of `selectors.yml` by name, each with its definition in normal form.
+    pub selectors: JsonMap,
     /// Nodes and sources switched off by `enabled: false`.
     pub disabled_nodes: IndexMap<UniqueId, Vec<Node>>,
     pub disabled_sources: IndexMap<UniqueId, Vec<Source>>,

@@ -47,3 +47,53 @@ fn count(node: &Node, sql: &str) -> Check {
         format!("select\n  {calc} as failures,\n  {calc} {warn} as should_warn,\n  {calc} {error} as should_error\nfrom (\n");
     Check { sql: format!("{head}{sql}\n) dbt_internal_test") }
 }
+
+/// What a data test counts of its column, where that is known without its query: it can then be counted along with others.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Counts {
+    /// Rows where the column is null.
+    Nulls { column: String },
+    /// Values that stand in more than one row.
+    Repeated { column: String },
+    /// Rows whose value is none of `list`. The test counts values, so only that there are none is its answer.
+    Others { column: String, list: String },
+}
+
+/// What the test counts, if it is one of the plain generic tests without a config that changes its query.
+pub fn counts(node: &Node, flag: bool) -> Option<Counts> {
+    let test = node.test.as_deref().filter(|test| test.namespace.is_none())?;
+    let plain = |key: &str| node.config.get(key).is_none_or(Json::is_null);
+    let counts_rows = node.config_str("fail_calc").unwrap_or("count(*)") == "count(*)";
+    if !plain("where") || !plain("limit") || !counts_rows || stores_failures(node, flag) {
+        return None;
+    }
+    let column = test.kwargs.get("column_name")?.as_str()?.to_string();
+    let takes = |names: &[&str]| test.kwargs.keys().all(|key| names.contains(&key.as_str()));
+    match test.name.as_str() {
+        "not_null" if takes(&["model", "column_name"]) => Some(Counts::Nulls { column }),
+        "unique" if takes(&["model", "column_name"]) => Some(Counts::Repeated { column }),
+        "accepted_values" if takes(&["model", "column_name", "values", "quote"]) => {
+            let quote = test.kwargs.get("quote").is_none_or(|quote| quote == &Json::Bool(true));
+            let values = test.kwargs.get("values")?.as_array().filter(|values| !values.is_empty())?;
+            let list = values.iter().map(|value| plain_value(value, quote)).collect::<Option<Vec<_>>>()?.join(", ");
+            Some(Counts::Others { column, list })
+        }
+        _ => None,
+    }
+}
+
+/// A value as the test's macro writes it; none where it holds Jinja or is spelt in another way there.
+fn plain_value(value: &Json, quote: bool) -> Option<String> {
+    let text = match value {
+        Json::String(text) if !text.contains(['{', '(']) => text.clone(),
+        Json::Number(number) if number.is_i64() => number.to_string(),
+        _ => return None,
+    };
+    Some(if quote { format!("'{text}'") } else { text })
+}
+
+/// The thresholds of a test on an expression that counts its failures: what [`Check`] gives, as three columns.
+pub fn judged(node: &Node, failures: &str) -> [String; 3] {
+    let judged = |key| format!("{failures} {}", node.config_str(key).unwrap_or("!= 0"));
+    [failures.to_string(), judged("warn_if"), judged("error_if")]
+}

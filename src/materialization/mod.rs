@@ -1,11 +1,14 @@
 //! Materializations: what has to be done to the database so that a node stands there. One file a kind, one row in
 //! [`MATERIALIZATIONS`]; each is a pure function of the node, its SQL and what the database holds now.
 
+pub mod contract;
 mod data_test;
 mod ephemeral;
 mod incremental;
 mod layout;
+mod materialized_view;
 mod seed;
+mod snapshot;
 mod table;
 mod view;
 
@@ -20,8 +23,10 @@ use crate::manifest::Node;
 use crate::name::{Relation, RelationType, ResourceType};
 use crate::rows::ColumnType;
 
-pub use data_test::stores_failures;
+pub use data_test::{Counts, counts, judged, stores_failures};
 pub use incremental::{is_microbatch, strategy_macro};
+pub use seed::load as seed_load;
+pub use snapshot::{SnapshotSql, meta_columns};
 
 use layout::Layout;
 
@@ -30,8 +35,10 @@ pub const MATERIALIZATIONS: &[Materialization] = &[
     Materialization { name: "view", facts: |_| Facts::Nothing, plan: view::plan },
     Materialization { name: "table", facts: |_| Facts::Nothing, plan: table::plan },
     Materialization { name: "incremental", facts: |_| Facts::Columns, plan: incremental::plan },
+    Materialization { name: "materialized_view", facts: |_| Facts::Nothing, plan: materialized_view::plan },
     Materialization { name: "ephemeral", facts: |_| Facts::Nothing, plan: ephemeral::plan },
     Materialization { name: "seed", facts: |_| Facts::Kind, plan: seed::plan },
+    Materialization { name: "snapshot", facts: |_| Facts::Snapshot, plan: snapshot::plan },
     Materialization { name: "test", facts: |_| Facts::Nothing, plan: data_test::plan },
 ];
 
@@ -51,6 +58,8 @@ pub enum Facts {
     Kind,
     /// That, its columns, and the columns the query gives.
     Columns,
+    /// What the relation is, its columns, and what the strategy's macros make of both.
+    Snapshot,
 }
 
 /// What the database holds under the node's name, and what its query would give. Fetched before deciding.
@@ -59,6 +68,8 @@ pub struct RelationState {
     pub existing: Option<RelationType>,
     pub columns: Vec<ColumnType>,
     pub query_columns: Vec<ColumnType>,
+    /// Snapshots only.
+    pub snapshot: Option<SnapshotSql>,
 }
 
 /// Flags of the command line that change what is done.
@@ -139,6 +150,7 @@ pub fn find(node: &Node) -> Outcome<&'static Materialization> {
     let name = match node.resource_type {
         ResourceType::Test => "test",
         ResourceType::Seed => "seed",
+        ResourceType::Snapshot => "snapshot",
         _ => node.materialized(),
     };
     let names = || MATERIALIZATIONS.iter().map(|kind| kind.name);
@@ -150,7 +162,10 @@ pub fn find(node: &Node) -> Outcome<&'static Materialization> {
             )
             .at(node.location.clone())
             .suggest(name, names())
-            .help(format!("materializations here: {}", names().filter(|kind| *kind != "test").collect::<Vec<_>>().join(", ")))
+            .help(format!(
+                "materializations here: {}",
+                names().filter(|kind| !matches!(*kind, "test" | "seed" | "snapshot")).collect::<Vec<_>>().join(", ")
+            ))
             .fail()
         },
         Ok,
@@ -171,14 +186,31 @@ fn description(node: &Node) -> Option<String> {
     (persists(node, "relation") && !node.description.is_empty()).then(|| node.description.clone())
 }
 
+fn column_descriptions(node: &Node) -> Vec<(String, String)> {
+    let described = node.columns.values().filter(|column| persists(node, "columns") && !column.description.is_empty());
+    described.map(|column| (column.name.clone(), column.description.clone())).collect()
+}
+
+/// `persist_docs`: the comments a relation gets after what was planned, where that does not carry them already.
+pub fn described(input: &Input<'_>, planned: &Work) -> Option<Operation> {
+    if matches!(planned.operations.last(), None | Some(Operation::CreateTableAs { .. })) || planned.check.is_some() {
+        return None;
+    }
+    let (description, column_descriptions) = (description(input.node), column_descriptions(input.node));
+    let relation = input.compiled.relation.clone();
+    let says = description.is_some() || !column_descriptions.is_empty();
+    says.then_some(Operation::Describe { relation, description, column_descriptions })
+}
+
 fn table_options(node: &Node) -> TableOptions {
-    let described = node.columns.values().filter(|column| !column.description.is_empty());
-    let column_descriptions = match persists(node, "columns") {
-        true => described.map(|column| (column.name.clone(), column.description.clone())).collect(),
-        false => Vec::new(),
-    };
     let Layout { partition_by, cluster_by, .. } = layout::layout(node);
-    TableOptions { partition_by, cluster_by, description: description(node), column_descriptions }
+    TableOptions {
+        partition_by,
+        cluster_by,
+        description: description(node),
+        column_descriptions: column_descriptions(node),
+        constraints: contract::enforced_constraints(node),
+    }
 }
 
 /// A config that may be one string or a list of them; `{field: x}` counts as `x`.

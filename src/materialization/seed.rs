@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use super::{Input, Work, seed_file};
 use crate::adapter::Operation;
 use crate::diagnostic::{Diagnostic, Outcome};
+use crate::manifest::Node;
 use crate::name::RelationType;
 use crate::source::Location;
 
@@ -16,13 +17,18 @@ pub(super) fn plan(input: &Input<'_>) -> Outcome<Work> {
             .help("drop the view, or give the seed another `alias`")
             .fail();
     }
+    Ok(Work::of(load(node)))
+}
+
+/// How a seed's file is read.
+pub fn load(node: &Node) -> Operation {
     let types = node.config.get("column_types").and_then(Json::as_object);
     let column_types = types.into_iter().flatten().filter_map(|(name, kind)| Some((name.clone(), kind.as_str()?.to_string())));
-    Ok(Work::of(Operation::LoadSeed {
-        relation: relation.clone(),
+    Operation::LoadSeed {
+        relation: node.relation(),
         file: seed_file(node),
         delimiter: node.config_str("delimiter").and_then(|text| text.chars().next()).unwrap_or(','),
         column_types: column_types.collect(),
         quote_columns: node.config_bool("quote_columns").unwrap_or(false),
-    }))
+    }
 }

@@ -16,6 +16,8 @@ pub(super) fn plan(manifest: &Manifest, dag: &Dag, verb: Verb, selected: &IndexS
     let chosen: Vec<bool> = members.iter().map(is_chosen).collect();
     let parents = match verb {
         Verb::Build => build_parents(manifest, dag, &members, &chosen),
+        // Each is taken over by itself.
+        Verb::Clone => vec![Vec::new(); dag.len()],
         _ => plain_parents(dag),
     };
     let hooks = |tag: &str| match verb.runs_hooks() && chosen.contains(&true) {

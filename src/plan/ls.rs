@@ -96,6 +96,11 @@ fn object(member: &Member<'_>, keys: &[String]) -> JsonMap {
         let parents = node.depends_on.nodes.iter().map(|id| Json::from(id.as_str())).collect();
         whole.insert("direct_parents".to_string(), Json::Array(parents));
     }
+    if let Member::Node(node) = member
+        && let Some(lineage) = node.lineage.as_deref().and_then(|lineage| serde_json::to_value(lineage).ok())
+    {
+        whole.insert("column_lineage".to_string(), lineage);
+    }
     if keys.is_empty() {
         whole.retain(|key, _| DEFAULT_KEYS.contains(&key.as_str()));
         return whole;

@@ -11,8 +11,10 @@ use crate::name::{ResourceType, UniqueId};
 
 mod build;
 mod contract;
+mod lineage;
 mod ls;
 
+pub use lineage::{ColumnEdge, ColumnGraph, Dependence, Way};
 pub use ls::{LsOutput, ls};
 
 /// What a command does to each node.
@@ -29,6 +31,8 @@ pub enum Verb {
     /// Check how fresh sources are.
     Freshness,
     List,
+    /// Take over an earlier run's relations.
+    Clone,
 }
 
 impl Verb {
@@ -43,6 +47,7 @@ impl Verb {
             Self::Show => "show",
             Self::Freshness => "freshness",
             Self::List => "list",
+            Self::Clone => "clone",
         }
     }
 
@@ -58,6 +63,7 @@ impl Verb {
             Self::Snapshot => &[Snapshot],
             Self::Compile | Self::Show => &[Model, Test, Snapshot, Analysis, Operation, Seed, SqlOperation, Function],
             Self::Freshness => &[Source],
+            Self::Clone => &[Model, Seed, Snapshot],
             Self::List => &[Model, Snapshot, Seed, Test, Source, Exposure, Metric, SavedQuery, SemanticModel, UnitTest, Function],
         }
     }

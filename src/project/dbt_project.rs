@@ -115,6 +115,7 @@ pub(super) fn package(text: &ProjectText, context: &BaseContext<'_>, warnings: &
         docs_paths: file.strings("docs-paths")?.unwrap_or_default(),
         asset_paths: file.strings("asset-paths")?.unwrap_or_default(),
         config_trees: config_trees(&file)?,
+        written_trees: written_trees(&text.yaml),
         vars: file.mapping("vars")?,
         on_run_start: file.hooks("on-run-start")?,
         on_run_end: file.hooks("on-run-end")?,
@@ -232,6 +233,11 @@ fn config_trees(file: &Keys<'_>) -> Outcome<IndexMap<String, JsonMap>> {
         }
     }
     Ok(trees)
+}
+
+fn written_trees(yaml: &Yaml) -> IndexMap<String, JsonMap> {
+    let tree = |(key, kept_as): (&str, &str)| Some((kept_as.to_string(), yaml.get(key)?.to_json_map()?));
+    CONFIG_TREES.into_iter().filter_map(tree).collect()
 }
 
 fn dispatch(file: &Keys<'_>) -> Outcome<Vec<JsonMap>> {

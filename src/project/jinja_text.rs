@@ -37,9 +37,16 @@ impl<'world> BaseContext<'world> {
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.set_formatter(record_and_write);
         environment.add_function("env_var", env_var);
-        environment.add_function("var", move |name: String, rest: Rest<Value>, kwargs: Kwargs| {
+        environment.add_function("var", move |state: &State, name: String, rest: Rest<Value>, kwargs: Kwargs| {
             let default = default_argument(&rest, &kwargs)?;
-            var(&vars, &name, default)
+            match vars.get(&name) {
+                // A variable may be a template itself: it is rendered where it is read.
+                Some(Json::String(text)) if has_jinja(text) => {
+                    let known = state.lookup(KNOWN_ENVIRONMENT).unwrap_or_default();
+                    state.env().render_str(text, context! { __environment => known }).map(Value::from)
+                }
+                _ => var(&vars, &name, default),
+            }
         });
         environment.add_global("dbt_version", DBT_VERSION);
         if let Some(target) = target {
@@ -53,7 +60,8 @@ impl<'world> BaseContext<'world> {
     }
 
     /// The same context where `env_var` may read secrets: profiles and `packages.yml`.
-    pub(super) fn with_secrets(mut self) -> Self {
+    #[must_use]
+    pub fn with_secrets(mut self) -> Self {
         self.secrets_allowed = true;
         self
     }
@@ -117,6 +125,11 @@ impl<'world> BaseContext<'world> {
         if let Some(Emitted { count: 1, last: Some(value), written }) = emitted
             && written == rendered.output()
         {
+            let unconverted = rendered.state().get_extension::<Unconverted>();
+            let wanted = unconverted.and_then(|found| found.0.iter().find(|(text, _)| Some(text.as_str()) == value.as_str()));
+            if let Some((_, wanted)) = wanted {
+                return Err(not_convertible(value, wanted));
+            }
             return to_json(value);
         }
         Ok(Json::String(rendered.into_output()))
@@ -190,6 +203,10 @@ fn is_skipped(path: &[Step<'_>], skip: &dyn Fn(&[&str]) -> bool) -> bool {
 pub fn has_jinja(text: &str) -> bool {
     text.as_bytes().windows(2).any(|pair| matches!(pair, b"{{" | b"{%" | b"{#"))
 }
+
+/// Texts that `as_bool` or `as_number` could not convert, with what was wanted. Only where one is the whole result is that a
+/// mistake: within an expression it is text like any other, as in dbt.
+struct Unconverted(Vec<(String, &'static str)>);
 
 /// What the template's expressions gave: with one of them alone, its value keeps its type.
 struct Emitted {
@@ -307,17 +324,23 @@ fn from_diagnostic(diagnostic: Diagnostic) -> Error {
     Error::new(ErrorKind::InvalidOperation, diagnostic.message.clone()).with_source(diagnostic)
 }
 
-fn as_bool(value: Value) -> Result<Value, Error> {
+fn as_bool(state: &mut State, value: Value) -> Value {
     let found = match value.as_str() {
         Some("true") => Some(Value::from(true)),
         Some("false") => Some(Value::from(false)),
         _ => literal(&value).filter(|found| found.kind() == ValueKind::Bool),
     };
-    found.ok_or_else(|| not_convertible(&value, "a boolean"))
+    found.unwrap_or_else(|| unconverted(state, value, "a boolean"))
 }
 
-fn as_number(value: Value) -> Result<Value, Error> {
-    literal(&value).filter(Value::is_number).ok_or_else(|| not_convertible(&value, "a number"))
+fn as_number(state: &mut State, value: Value) -> Value {
+    literal(&value).filter(Value::is_number).unwrap_or_else(|| unconverted(state, value, "a number"))
+}
+
+fn unconverted(state: &mut State, value: Value, wanted: &'static str) -> Value {
+    let text = value.to_string();
+    state.get_or_insert_extension_with(|| Unconverted(Vec::new())).0.push((text.clone(), wanted));
+    Value::from(text)
 }
 
 fn not_convertible(value: &Value, wanted: &str) -> Error {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::jinja_text::BaseContext;
 use super::yaml::{self, Yaml};
-use super::{Package, Project, dbt_project, package, profile};
+use super::{Package, Project, dbt_project, package, profile, selectors};
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::JsonMap;
 use crate::source::Location;
@@ -34,7 +34,7 @@ pub struct LoadOptions {
 /// # Errors
 /// The first mistake that leaves nothing to work with; misspelt keys, absent packages and duplicate YAML keys are warnings.
 pub fn load(world: &dyn World, options: &LoadOptions) -> Outcome<(Project, Vec<Diagnostic>)> {
-    let root = find_root(world, options)?;
+    let root = project_root(world, options)?;
     let mut warnings = Vec::new();
     let text = dbt_project::read(world, &root, &root, &mut warnings)?;
     let profile_name = profile_name(world, options, &text.yaml)?;
@@ -48,6 +48,7 @@ pub fn load(world: &dyn World, options: &LoadOptions) -> Outcome<(Project, Vec<D
     own.vars.extend(file_vars.unwrap_or_default());
 
     let settings = dbt_project::settings(&text, &own)?;
+    let selectors = selectors::read(world, &root, &context)?;
     let packages_install_path = join(&root, Path::new(&settings.packages_install_path));
     let loader = package::Loader { world, options, root: &own.root, target: &target };
     let installed = package::load(&loader, &own, &packages_install_path, &mut warnings)?;
@@ -61,13 +62,18 @@ pub fn load(world: &dyn World, options: &LoadOptions) -> Outcome<(Project, Vec<D
         clean_targets: settings.clean_targets,
         query_comment: settings.query_comment,
         flags: settings.flags,
+        selectors,
         target,
         root,
     };
     Ok((project, warnings))
 }
 
-fn find_root(world: &dyn World, options: &LoadOptions) -> Outcome<PathBuf> {
+/// The folder of the project: the one named, or the nearest with a `dbt_project.yml` from the current folder upwards.
+///
+/// # Errors
+/// `project-not-found`.
+pub fn project_root(world: &dyn World, options: &LoadOptions) -> Outcome<PathBuf> {
     let current = current_folder(world)?;
     if let Some(folder) = &options.project_dir {
         let root = join(&current, folder);

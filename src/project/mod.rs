@@ -20,11 +20,12 @@ mod package;
 mod profile;
 mod properties;
 mod scalar;
+mod selectors;
 mod yaml_1_1;
 
 pub use files::{FileKind, ProjectFile, discover, read_text};
 pub use jinja_text::{BaseContext, DBT_VERSION, SECRET_PREFIX, has_jinja};
-pub use load::{LoadOptions, load};
+pub use load::{LoadOptions, load, project_root};
 pub use profile::{MASK, secrets};
 pub use properties::{PropertyEntry, PropertyFile, Section, read_properties};
 
@@ -46,6 +47,8 @@ pub struct Package {
     /// `models`, `seeds`, `snapshots`, `data_tests` (also where written `tests:`), `semantic_models`, `sources` … as written
     /// (rendered), with their `+` keys.
     pub config_trees: IndexMap<String, JsonMap>,
+    /// The same as written, without its Jinja rendered: `unrendered_config`.
+    pub written_trees: IndexMap<String, JsonMap>,
     pub vars: JsonMap,
     pub on_run_start: Vec<String>,
     pub on_run_end: Vec<String>,
@@ -90,4 +93,6 @@ pub struct Project {
     pub query_comment: Json,
     /// `flags:` of `dbt_project.yml`.
     pub flags: JsonMap,
+    /// The selections of `selectors.yml` by name.
+    pub selectors: JsonMap,
 }

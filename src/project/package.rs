@@ -75,9 +75,11 @@ impl Loader<'_> {
         let projects = files.iter().filter(|file| {
             file.ends_with("dbt_project.yml") && file.strip_prefix(install_path).is_ok_and(|rest| rest.components().count() == 2)
         });
+        let local: std::collections::BTreeSet<String> = found.keys().cloned().collect();
         for folder in projects.filter_map(|file| file.parent()) {
             let package = self.package(folder)?;
-            if found.values().any(|other| same_folder_name(other, folder)) {
+            // A local package and what `dbt deps` made of it are one, whatever its folder is called.
+            if local.contains(&package.name) || found.values().any(|other| same_folder_name(other, folder)) {
                 continue;
             }
             if let Some(other) = found.get(&package.name) {
@@ -163,7 +165,7 @@ impl Loader<'_> {
     }
 }
 
-/// A local package and the link to it that `dbt deps` made are one.
+/// Two folders of one name hold one package: a local one and the link to it.
 fn same_folder_name(package: &Package, folder: &Path) -> bool {
     package.root.file_name() == folder.file_name()
 }

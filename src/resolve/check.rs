@@ -9,7 +9,7 @@ use crate::manifest::{JsonMap, Node};
 use crate::name::{ResourceType, UniqueId};
 
 use super::lookup::plural;
-use super::{Resolver, config, names};
+use super::{Resolver, config, contract, names};
 
 impl Resolver<'_> {
     pub(super) fn check(&mut self) {
@@ -17,6 +17,7 @@ impl Resolver<'_> {
         self.check_groups();
         self.check_public_ephemeral();
         self.check_snapshots();
+        self.diagnostics.extend(self.manifest.nodes.values().filter_map(contract::unsupported));
         self.check_names();
         self.check_config_paths();
         self.check_config_keys();
@@ -239,6 +240,10 @@ fn snapshot_mistake(node: &Node) -> Option<Diagnostic> {
         Some("check") if node.config_str("check_cols").is_some_and(|columns| columns != "all") => {
             wrong(format!("`check_cols` of the snapshot `{name}` is text"), "set it to `all` or to a list of columns")
         }
+        Some("timestamp") if is_set("updated_at") && is_set("check_cols") => wrong(
+            format!("the snapshot `{name}` goes by time (strategy timestamp), and has `check_cols` all the same"),
+            "leave out `check_cols`, or set the strategy to `check`",
+        ),
         Some("timestamp") if !is_set("updated_at") => wrong(
             format!("the snapshot `{name}` goes by time, but has no `updated_at`"),
             "set it to the column of the last change",

@@ -10,6 +10,25 @@ use crate::source::Location;
 
 const CONSTRAINTS: [&str; 6] = ["check", "not_null", "unique", "primary_key", "foreign_key", "custom"];
 
+/// A column's own keys; any other is carried along.
+const KNOWN: [&str; 15] = [
+    "name",
+    "description",
+    "meta",
+    "data_type",
+    "constraints",
+    "quote",
+    "config",
+    "tags",
+    "granularity",
+    "dimension",
+    "entity",
+    "doc_blocks",
+    "docs",
+    "data_tests",
+    "tests",
+];
+
 /// The columns by name; descriptions are not rendered yet.
 pub(crate) fn columns<'a>(
     entries: impl IntoIterator<Item = &'a JsonMap>,
@@ -52,6 +71,7 @@ fn column(name: &str, entry: &JsonMap, location: &Location) -> Outcome<Column> {
         tags,
         granularity: text(entry.get("granularity")),
         doc_blocks: Vec::new(),
+        extra: entry.iter().filter(|(key, _)| !KNOWN.contains(&key.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect(),
     })
 }
 

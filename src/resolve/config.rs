@@ -56,7 +56,7 @@ pub(crate) struct ConfigSources<'a> {
 /// The config with every key's final value: dbt's known keys in its order, then others in order of appearance.
 pub(crate) fn build(project: &Project, sources: &ConfigSources<'_>) -> JsonMap {
     let mut config = defaults(sources.kind);
-    layers(project, sources, |partial| apply(&mut config, partial, sources.kind));
+    layers(project, sources, tree, |partial| apply(&mut config, partial, sources.kind));
     if sources.kind == ResourceType::Group {
         // A group's config is not typed; hooks, which it inherits from the models' tree, mean nothing for it.
         config.retain(|key, _| !matches!(key.as_str(), "pre-hook" | "post-hook"));
@@ -69,15 +69,18 @@ pub(crate) fn build(project: &Project, sources: &ConfigSources<'_>) -> JsonMap {
 /// The values as written at each level, later ones over earlier ones, without merging.
 pub(crate) fn build_unrendered(project: &Project, sources: &ConfigSources<'_>) -> JsonMap {
     let mut config = JsonMap::new();
-    layers(project, sources, |partial| config.extend(partial));
+    layers(project, sources, written_tree, |partial| config.extend(partial));
     config
 }
 
-fn layers(project: &Project, sources: &ConfigSources<'_>, mut apply: impl FnMut(JsonMap)) {
+/// One of a package's config trees.
+type Tree = fn(&Package, ResourceType) -> Option<&JsonMap>;
+
+fn layers(project: &Project, sources: &ConfigSources<'_>, tree: Tree, mut apply: impl FnMut(JsonMap)) {
     let find = |name: &str| project.packages.iter().find(|package| package.name == name);
     let own = find(sources.package).or_else(|| find(&project.name));
     if let Some(own) = own {
-        tree_levels(own, sources.kind, sources.fqn, &mut apply);
+        tree_levels(tree(own, sources.kind), sources.fqn, &mut apply);
     }
     if let Some(patch) = sources.patch {
         apply(patch.clone());
@@ -88,7 +91,7 @@ fn layers(project: &Project, sources: &ConfigSources<'_>, mut apply: impl FnMut(
     if sources.package != project.name
         && let Some(root) = find(&project.name)
     {
-        tree_levels(root, sources.kind, sources.fqn, &mut apply);
+        tree_levels(tree(root, sources.kind), sources.fqn, &mut apply);
     }
 }
 
@@ -114,8 +117,13 @@ pub(crate) fn tree(package: &Package, kind: ResourceType) -> Option<&JsonMap> {
     tree_names(kind).iter().find_map(|name| package.config_trees.get(*name))
 }
 
-fn tree_levels(package: &Package, kind: ResourceType, fqn: &[String], apply: &mut impl FnMut(JsonMap)) {
-    let Some(mut level) = tree(package, kind) else { return };
+/// A kind's tree as written.
+fn written_tree(package: &Package, kind: ResourceType) -> Option<&JsonMap> {
+    tree_names(kind).iter().find_map(|name| package.written_trees.get(*name))
+}
+
+fn tree_levels(tree: Option<&JsonMap>, fqn: &[String], apply: &mut impl FnMut(JsonMap)) {
+    let Some(mut level) = tree else { return };
     let mut steps = fqn.iter();
     loop {
         let own = level_values(level);

@@ -7,6 +7,7 @@ use regex::Regex;
 
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::jinja::TemplateText;
+use crate::manifest::Doc;
 use crate::name::{Relation, ResourceType, UniqueId};
 use crate::parse::{NodeIdentity, ParseScope};
 use crate::source::Location;
@@ -27,6 +28,20 @@ struct Owner<'a> {
 }
 
 impl Resolver<'_> {
+    /// The text a docs site opens with where the project has none of its own, under dbt's name for it.
+    pub(super) fn add_overview(&mut self) {
+        let unique_id = UniqueId::from("doc.dbt.__overview__");
+        self.manifest.docs.entry(unique_id.clone()).or_insert_with(|| Doc {
+            name: "__overview__".to_string(),
+            resource_type: "doc".to_string(),
+            package_name: "dbt".to_string(),
+            path: "overview.md".to_string(),
+            original_file_path: "docs/overview.md".to_string(),
+            unique_id,
+            block_contents: "### What this project holds\n\nPick a model on the left, or follow the lineage.".to_string(),
+        });
+    }
+
     /// Renders all descriptions and notes which docs blocks they use.
     pub(super) fn render_descriptions(&mut self) {
         self.describe_nodes();

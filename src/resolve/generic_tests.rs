@@ -1,5 +1,6 @@
 //! Generic tests: from `tests:`/`data_tests:` entries to test nodes with dbt's names, ids and configs.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use md5::{Digest, Md5};
@@ -15,7 +16,7 @@ use crate::project::{Package, Section, has_jinja};
 use crate::source::Location;
 
 use super::columns::{objects, text, texts};
-use super::node::{Calls, add_references, blank};
+use super::node::{Calls, add_references, blank, is_enabled};
 use super::test_definition::{Definition, name_and_arguments};
 use super::{Resolver, names, versions};
 
@@ -78,6 +79,9 @@ const CONFIG_KEYS: [&str; 15] = [
     "schema",
     "alias",
 ];
+
+/// What `depends_on.macros` of a test holds where there is no such test: Python's word for nothing, as dbt writes it.
+const NO_MACRO: &str = "None";
 
 impl Resolver<'_> {
     /// Adds the tests of models, seeds and snapshots.
@@ -158,8 +162,40 @@ impl Resolver<'_> {
         let location = test_location(entry, given.test);
         let outcome = self.test_node(target, given, &location);
         if let Some((node, calls)) = crate::parse::keep(outcome, &mut self.diagnostics) {
+            if node.depends_on.macros.first().is_some_and(|id| id.as_str() == NO_MACRO) && is_enabled(&node) {
+                let name = node.test.as_ref().map_or("", |test| test.name.as_str());
+                let missing = Diagnostic::warning("test-not-found", format!("there is no generic test `{name}`"))
+                    .at(location)
+                    .help("a generic test is a `{% test name(model) %}` block below `tests/generic` or in a macro file")
+                    .suggest(name, self.macros.test_names());
+                self.diagnostics.push(missing);
+            }
+            self.diagnostics.extend(self.deprecated_arguments(target, given.test, &node.location));
             self.add_node(node, calls);
         }
+    }
+
+    /// dbt 1.12 wants a test's own arguments below `arguments`, unless the project's flag says that this is no keyword.
+    fn deprecated_arguments(&self, target: &Target, test: &Json, location: &Location) -> Option<Diagnostic> {
+        let (name, args) = name_and_arguments(test, location).ok()?;
+        if !self.nests_arguments() {
+            let message = format!("`arguments` of the test `{name}` on `{}` is an argument like any other here", target.name);
+            let warning = Diagnostic::warning("test-arguments-nested", message).at(location.clone());
+            let help = "set the flag `require_generic_test_arguments_property` to nest arguments below it";
+            return args.contains_key("arguments").then(|| warning.help(help));
+        }
+        let is_own = |key: &str| !["config", "column_name", "description", "name"].contains(&key) && !CONFIG_KEYS.contains(&key);
+        if args.contains_key("arguments") || !args.keys().any(|key| is_own(key)) {
+            return None;
+        }
+        let message = format!("arguments of the test `{name}` on `{}` stand outside `arguments`", target.name);
+        let warning = Diagnostic::warning("test-arguments-not-nested", message).at(location.clone());
+        Some(warning.help("dbt deprecates this: nest them below `arguments:`"))
+    }
+
+    /// The flag `require_generic_test_arguments_property`, which is on unless the project says otherwise.
+    fn nests_arguments(&self) -> bool {
+        self.project.flags.get("require_generic_test_arguments_property").and_then(Json::as_bool).unwrap_or(true)
     }
 
     fn test_node(&self, target: &Target, given: Given<'_>, location: &Location) -> Outcome<(Node, Calls)> {
@@ -171,7 +207,7 @@ impl Resolver<'_> {
         if definition.given_name.is_none() && short_name != full_name {
             definition.config.entry("alias").or_insert_with(|| Json::from(short_name.clone()));
         }
-        let macro_id = self.test_macro(&definition, target, location)?;
+        let macro_id = self.test_macro(&definition, target);
         let metadata = json!({
             "namespace": definition.namespace, "name": definition.name, "kwargs": definition.args,
         });
@@ -256,9 +292,28 @@ impl Resolver<'_> {
         // dbt counts the test macro as the node's package sees it, also where another one is named by its package.
         let test_macro = format!(".test_{}", definition.name);
         capture.macros.extend(body.macros.into_iter().filter(|id| !id.as_str().ends_with(&test_macro)));
+        if !capture.macros.is_empty() {
+            let visible = self.macros_within(node, macro_id);
+            capture.macros.retain(|id| visible.contains(id));
+        }
         capture.config = body.config;
         capture.unrendered_config = body.unrendered_config;
         Ok(capture)
+    }
+
+    /// The macros that a generic test sees: those its own macro and `get_where_subquery` lead to, and no others.
+    fn macros_within(&self, node: &Node, macro_id: &UniqueId) -> HashSet<UniqueId> {
+        let where_subquery = self.macros.find(&node.package_name, "get_where_subquery").cloned();
+        let mut open: Vec<UniqueId> = where_subquery.into_iter().chain([macro_id.clone()]).collect();
+        let mut seen = HashSet::new();
+        while let Some(id) = open.pop() {
+            if let Some(found) = self.manifest.macros.get(&id)
+                && seen.insert(id)
+            {
+                open.extend(found.depends_on.macros.iter().cloned());
+            }
+        }
+        seen
     }
 
     fn plain_capture(&self, node: &Node, definition: &Definition, target: &Target) -> Option<Capture> {
@@ -299,17 +354,12 @@ impl Resolver<'_> {
         values
     }
 
-    fn test_macro(&self, definition: &Definition, target: &Target, location: &Location) -> Outcome<UniqueId> {
+    /// The macro of the test; a test without one is kept, and fails when it is compiled.
+    fn test_macro(&self, definition: &Definition, target: &Target) -> UniqueId {
         let name = format!("test_{}", definition.name);
         let named = definition.namespace.as_deref().is_none_or(|package| self.macros.find(package, &name).is_some());
-        if let Some(id) = self.macros.find(&target.package.name, &name).filter(|_| named) {
-            return Ok(id.clone());
-        }
-        Diagnostic::error("test-not-found", format!("there is no generic test `{}`", definition.name))
-            .at(location.clone())
-            .help("a generic test is a `{% test name(model) %}` block below `tests/generic` or in a macro file")
-            .suggest(&definition.name, self.macros.test_names())
-            .fail()
+        let found = self.macros.find(&target.package.name, &name).filter(|_| named);
+        found.cloned().unwrap_or_else(|| UniqueId::from(NO_MACRO))
     }
 
     /// Takes a test entry apart: name, arguments, config.
@@ -318,16 +368,20 @@ impl Resolver<'_> {
         if let Some(column) = column {
             args.insert("column_name".to_string(), Json::from(column));
         }
-        if let Some(Json::Object(arguments)) = args.shift_remove("arguments") {
+        if self.nests_arguments()
+            && let Some(Json::Object(arguments)) = args.shift_remove("arguments")
+        {
             args.extend(arguments);
         }
         if args.contains_key("model") {
             let message = format!("the test `{full_name}` on `{}` sets `model`, which is set by itself", target.name);
             return Diagnostic::error("test-argument-model", message).at(location.clone()).help("remove `model`").fail();
         }
-        let (namespace, name) = match full_name.split_once('.') {
-            Some((namespace, name)) => (Some(namespace.to_string()), name.to_string()),
-            None => (None, full_name),
+        let Some((namespace, name)) = test_name(&full_name) else {
+            return Diagnostic::error("test-name", format!("`{full_name}` on `{}` is no name of a test", target.name))
+                .at(location.clone())
+                .help("a name has letters, digits and underscores, and may begin with a package and a dot")
+                .fail();
         };
         let config = self.test_config(&mut args, target, location)?;
         let description = text(args.shift_remove("description").as_ref()).unwrap_or_default();
@@ -374,6 +428,22 @@ impl Resolver<'_> {
             config.insert(key, render(value)?);
         }
         Ok(config)
+    }
+}
+
+/// Package and name of a test; what stands behind them, such as a colon too many, is passed over as in dbt.
+fn test_name(text: &str) -> Option<(Option<String>, String)> {
+    let word = |text: &str| {
+        let length = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+        text[..length].to_string()
+    };
+    let is_name = |word: &str| word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let first = word(text);
+    let second = text[first.len()..].strip_prefix('.').map(word).filter(|second| is_name(second));
+    match second {
+        _ if !is_name(&first) => None,
+        Some(second) => Some((Some(first), second)),
+        None => Some((None, first)),
     }
 }
 

@@ -17,6 +17,8 @@ use crate::world::World;
 mod check;
 mod columns;
 mod config;
+mod contract;
+mod deprecation;
 mod docs;
 mod exposures;
 mod generic_tests;
@@ -26,6 +28,7 @@ mod names;
 mod node;
 mod patch;
 mod semantic;
+mod semantic_form;
 mod sources;
 mod test_definition;
 mod unit_tests;
@@ -60,6 +63,7 @@ pub fn resolve(parsed: ParsedProject, project: &Project, jinja: &Jinja, world: &
             project_name: project.name.clone(),
             project_id: parse::md5_hex(&project.name),
             adapter_type: project.target.adapter_type.clone(),
+            selectors: project.selectors.clone(),
             macros,
             docs,
             ..Manifest::default()
@@ -81,6 +85,8 @@ pub fn resolve(parsed: ParsedProject, project: &Project, jinja: &Jinja, world: &
     resolver.link();
     resolver.add_unit_tests(&properties, &fixtures);
     resolver.render_descriptions();
+    resolver.add_overview();
+    resolver.check_deprecations(world.now());
     resolver.check();
     (resolver.manifest, resolver.diagnostics)
 }

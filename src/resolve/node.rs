@@ -64,6 +64,7 @@ pub(crate) fn blank(unique_id: UniqueId, resource_type: ResourceType, location: 
         depends_on: DependsOn::default(),
         created_at: 0.0,
         compiled: None,
+        lineage: None,
         test: None,
         model: None,
         hook: None,
@@ -184,7 +185,7 @@ impl Resolver<'_> {
     }
 }
 
-fn is_enabled(node: &Node) -> bool {
+pub(crate) fn is_enabled(node: &Node) -> bool {
     node.config_bool("enabled").unwrap_or(true)
 }
 

@@ -12,7 +12,7 @@ use crate::project::Section;
 use super::columns::{self, object, objects, text};
 use super::lookup::{RefLookup, plural};
 use super::node::{Calls, ConfigPatch, deep_merge};
-use super::{Resolver, versions};
+use super::{Resolver, contract, deprecation, versions};
 
 /// What one entry of a property file says of one node.
 pub(super) struct Patch<'a> {
@@ -39,8 +39,15 @@ impl<'a> Patch<'a> {
             columns: objects(properties.get("columns")).into_iter().cloned().collect(),
             description: text(properties.get("description")).unwrap_or_default(),
             constraints: list("constraints"),
-            deprecation_date: text(properties.get("deprecation_date")),
-            time_spine: properties.get("time_spine").filter(|value| !value.is_null()).cloned(),
+            deprecation_date: deprecation::date(properties, &entry.location)?,
+            time_spine: properties.get("time_spine").and_then(Json::as_object).map(|given| {
+                serde_json::json!({
+                    "standard_granularity_column": given.get("standard_granularity_column"),
+                    "custom_granularities": objects(given.get("custom_granularities")).into_iter().map(|custom| {
+                        serde_json::json!({"name": custom.get("name"), "column_name": custom.get("column_name")})
+                    }).collect::<Vec<_>>(),
+                })
+            }),
             version: None,
         })
     }
@@ -216,7 +223,8 @@ impl Resolver<'_> {
             let config = ConfigPatch { config: &patch.config, written: &patch.written_config };
             self.configure(node, calls, Some(config))?;
         }
-        check_contract(node, location)?;
+        contract::check(node, location)?;
+        contract::set_checksum(node);
         add_foreign_keys(node);
         Ok(())
     }
@@ -371,26 +379,6 @@ fn macro_argument(given: &JsonMap) -> Json {
         "type": given.get("type"),
         "description": text(given.get("description")).unwrap_or_default(),
     })
-}
-
-/// An enforced contract needs columns and SQL.
-fn check_contract(node: &Node, location: &crate::source::Location) -> Outcome<()> {
-    let contract = node.config.get("contract").and_then(|contract| contract.get("enforced")).and_then(Json::as_bool);
-    if node.resource_type != ResourceType::Model || contract != Some(true) {
-        return Ok(());
-    }
-    if node.columns.is_empty() {
-        return Diagnostic::error("contract-without-columns", format!("the contract of `{}` has no columns", node.name))
-            .at(location.clone())
-            .help("list its columns with their `data_type`")
-            .fail();
-    }
-    if node.language != "sql" {
-        return Diagnostic::error("contract-not-sql", format!("`{}` is not SQL, so its contract cannot be enforced", node.name))
-            .at(location.clone())
-            .fail();
-    }
-    Ok(())
 }
 
 /// `to: ref('x')` of foreign keys counts as a reference.

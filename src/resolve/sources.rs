@@ -109,6 +109,8 @@ impl Resolver<'_> {
             config,
             unrendered_config,
             patch_path: None,
+            unrendered_database: text(entry.written.get("database")),
+            unrendered_schema: text(entry.written.get("schema")),
             created_at: self.now,
             location,
         })

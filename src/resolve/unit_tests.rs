@@ -1,10 +1,13 @@
 //! Unit tests: kept in dbt's form, tied to the model they test.
 
+use std::path::Path;
+
 use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use crate::diagnostic::{Diagnostic, Outcome};
+use crate::jinja::TemplateText;
 use crate::manifest::{DependsOn, JsonMap, OtherResource};
 use crate::name::{ResourceType, UniqueId};
 use crate::parse::python_text::{repr, repr_str, str_of};
@@ -47,12 +50,13 @@ impl Resolver<'_> {
         if !config.get("enabled").and_then(Json::as_bool).unwrap_or(true) {
             return Ok(Vec::new());
         }
-        let read = Rows { entry, package: &package, fixtures };
+        let read = Rows { entry, package: &package, fixtures, resolver: self };
         let mut given = Vec::new();
         for (index, input) in objects(properties.get("given")).into_iter().enumerate() {
             given.push(read.fixture(input, &["given", &index.to_string()], true)?);
         }
         let expect = read.fixture(&object(properties.get("expect")), &["expect"], false)?;
+        models.iter().try_for_each(|(id, ..)| self.check_incremental(entry, id, &given))?;
         let json = self.unit_test_json(entry, &model, given, expect);
         Ok(models.into_iter().map(|(id, version, schema)| finish(entry, &json, &config, &fqn, (id, version, schema))).collect())
     }
@@ -73,10 +77,18 @@ impl Resolver<'_> {
         };
         let Some(node) = self.manifest.nodes.get(&id) else { return Ok(None) };
         let version = |node: &crate::manifest::Node| node.model.as_ref().and_then(|model| model.version.clone());
+        let rule = object(entry.properties.get("versions"));
         if version(node).is_none() {
+            let lists_versions = ["include", "exclude"].iter().any(|key| rule.get(*key).is_some_and(|list| !list.is_null()));
+            if lists_versions {
+                let message = format!(
+                    "Unit test '{}' should not have a versions include or exclude when referencing non-versioned model '{}'",
+                    entry.name, node.name
+                );
+                return Diagnostic::error("unit-test-version", message).at(location_at(&entry.yaml, &["versions"])).fail();
+            }
             return Ok(Some(vec![(id, None, node.schema.clone())]));
         }
-        let rule = object(entry.properties.get("versions"));
         let wanted = |version: &Json| {
             let listed = |key: &str| rule.get(key).and_then(Json::as_array).is_some_and(|versions| versions.contains(version));
             if rule.contains_key("include") { listed("include") } else { !listed("exclude") }
@@ -84,12 +96,43 @@ impl Resolver<'_> {
         let all = self.manifest.nodes.values().filter(|other| {
             other.resource_type == ResourceType::Model && other.name == node.name && other.package_name == node.package_name
         });
-        Ok(Some(
-            all.filter_map(|other| version(other).map(|version| (other, version)))
-                .filter(|(_, version)| wanted(version))
-                .map(|(other, version)| (other.unique_id.clone(), Some(version), other.schema.clone()))
-                .collect(),
-        ))
+        let tested: Vec<Tested> = all
+            .filter_map(|other| version(other).map(|version| (other, version)))
+            .filter(|(_, version)| wanted(version))
+            .map(|(other, version)| (other.unique_id.clone(), Some(version), other.schema.clone()))
+            .collect();
+        if tested.is_empty() {
+            let message = format!("Unit test '{}' referenced a version of '{}' which was not found.", entry.name, node.name);
+            return Diagnostic::error("unit-test-version", message).at(location_at(&entry.yaml, &["versions"])).fail();
+        }
+        Ok(Some(tested))
+    }
+
+    /// A model that asks `is_incremental()` needs the answer in the test, and rows of itself where that is yes.
+    fn check_incremental(&self, entry: &ParsedProperty, model: &UniqueId, given: &[Json]) -> Outcome<()> {
+        let Some(node) = self.manifest.nodes.get(model) else { return Ok(()) };
+        if !node.depends_on.macros.iter().any(|id| id.as_str() == "macro.dbt.is_incremental") {
+            return Ok(());
+        }
+        let overrides = entry.properties.get("overrides").and_then(|overrides| overrides.get("macros"));
+        let Some(answer) = overrides.and_then(|macros| macros.get("is_incremental")).and_then(Json::as_bool) else {
+            let message = format!(
+                "Boolean override for 'is_incremental' must be provided for unit test '{}' in model '{}'",
+                entry.name, node.name
+            );
+            return Diagnostic::error("unit-test-incremental", message)
+                .at(entry.location.clone())
+                .help("add `overrides: {macros: {is_incremental: true}}`, or false for the first run")
+                .fail();
+        };
+        if answer && !given.iter().any(|input| input["input"].as_str().is_some_and(|input| input.trim() == "this")) {
+            let message = format!("Unit test '{}' for incremental model '{}' must have a 'this' input", entry.name, node.name);
+            return Diagnostic::error("unit-test-incremental", message)
+                .at(entry.location.clone())
+                .help("add the rows the model already has: `- input: this`")
+                .fail();
+        }
+        Ok(())
     }
 
     fn unit_test_json(&self, entry: &ParsedProperty, model: &str, given: Vec<Json>, expect: Json) -> JsonMap {
@@ -175,6 +218,7 @@ struct Rows<'a> {
     entry: &'a ParsedProperty,
     package: &'a str,
     fixtures: &'a IndexMap<String, Fixture>,
+    resolver: &'a Resolver<'a>,
 }
 
 impl Rows<'_> {
@@ -193,7 +237,7 @@ impl Rows<'_> {
         let mut rows = match format.as_str() {
             "dict" => match given.get("rows") {
                 Some(Json::Array(rows)) => Json::Array(rows.clone()),
-                _ if is_input && given.get("rows").is_none() => Json::Array(Vec::new()),
+                None | Some(Json::Null) if is_input && name.is_none() => self.seed_rows(given, path)?,
                 _ => return wrong(format!("the rows of `{}` are not a list of mappings", self.entry.name)),
             },
             "csv" => match given_text() {
@@ -217,6 +261,34 @@ impl Rows<'_> {
             ("fixture".to_string(), Json::from(name)),
         ]);
         Ok(Json::Object(json))
+    }
+}
+
+impl Rows<'_> {
+    /// An input without rows is a seed: its file's.
+    fn seed_rows(&self, given: &JsonMap, path: &[&str]) -> Outcome<Json> {
+        let input = text(given.get("input")).unwrap_or_default();
+        let location = location_at(&self.entry.yaml, path);
+        let template = TemplateText { name: input.clone(), source: format!("{{{{ {input} }}}}"), location: location.clone() };
+        let called = self.resolver.jinja.static_calls(&template).unwrap_or_default().refs.into_iter().next();
+        let found = called.as_ref().and_then(|args| {
+            let package = args.package.as_deref().or(Some(self.package));
+            self.resolver.refs.get(&args.name, package, None).into_iter().next()
+        });
+        let seed =
+            found.and_then(|id| self.resolver.manifest.nodes.get(&id)).filter(|node| node.resource_type == ResourceType::Seed);
+        let Some(seed) = seed else {
+            let message = format!("the input `{input}` of `{}` has no rows, and is no seed to take them from", self.entry.name);
+            return Diagnostic::error("unit-test-rows", message).at(location).help("write `rows: []` for none").fail();
+        };
+        let file = Path::new(seed.root_path.as_deref().unwrap_or_default()).join(&seed.original_file_path);
+        match self.resolver.world.read(&file) {
+            Ok(bytes) => Ok(csv_rows(&String::from_utf8_lossy(&bytes))),
+            Err(error) => {
+                let message = format!("the seed file {} cannot be read: {error}", seed.original_file_path);
+                Diagnostic::error("unit-test-rows", message).at(location).fail()
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::parse::python_text::str_of;
 use crate::parse::{ParsedProperty, location_at};
 
 use super::columns::{object, objects, text, texts};
+use super::deprecation;
 
 /// One version, with the columns it has after `include` and `exclude`.
 #[derive(Clone, Debug)]
@@ -41,7 +42,12 @@ pub(super) fn of(entry: &ParsedProperty) -> Outcome<Vec<Version>> {
             return Diagnostic::error("duplicate-version", message).at(place()).fail();
         }
         let mut config = object(given.get("config"));
-        if let Some(access) = given.get("access") {
+        // The model's own access, where it has one, wins over a version's: so dbt has it.
+        let has_access = [Some(&entry.properties), entry.properties.get("config").and_then(Json::as_object)]
+            .into_iter()
+            .flatten()
+            .any(|level| level.contains_key("access"));
+        if let Some(access) = given.get("access").filter(|_| !has_access) {
             config.entry("access").or_insert_with(|| access.clone());
         }
         versions.push(Version {
@@ -51,7 +57,7 @@ pub(super) fn of(entry: &ParsedProperty) -> Outcome<Vec<Version>> {
             config,
             written_config: written.get(index).map(|given| object(given.get("config"))).unwrap_or_default(),
             constraints: given.get("constraints").and_then(Json::as_array).cloned().unwrap_or_default(),
-            deprecation_date: text(given.get("deprecation_date")),
+            deprecation_date: deprecation::date(given, &place())?,
             columns: columns(&base, given),
             tests: ["data_tests", "tests"].iter().find_map(|key| given.get(*key).and_then(Json::as_array)).cloned(),
         });

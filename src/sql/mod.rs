@@ -9,7 +9,10 @@
 
 mod command;
 mod dialect;
+mod explain;
+mod failed_cast;
 mod function;
+mod lineage;
 mod operator;
 mod parse;
 mod plan;
@@ -22,8 +25,10 @@ use std::fmt;
 use sqlparser::ast::Statement;
 
 pub use command::{AlterColumn, Column, Command, Drop, DropKind, Merge, command};
+pub use failed_cast::failed_cast;
 pub use function::{register_functions, spelt};
-pub use plan::{plan, plan_statement};
+pub use lineage::{ColumnSources, QueryLineage, TableColumn, lineage};
+pub use plan::{plan, plan_statement, plan_typed};
 pub use rewrite::{ColumnLookup, rewrite};
 pub use travel::{ALL_TABLES, Pin, pinned};
 pub use types::{arrow_type, type_name};
@@ -31,6 +36,8 @@ pub use types::{arrow_type, type_name};
 /// A mistake in a statement, with the place where it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlError {
+    /// Stable kebab-case name: `sql-parse`, `column-not-found`, `type-mismatch` …; `sql-plan` for all that has no name of its own.
+    pub code: &'static str,
     /// What is wrong, one sentence without a final full stop.
     pub message: String,
     /// Line and column in the text given, from 1.
@@ -41,11 +48,15 @@ pub struct SqlError {
 
 impl SqlError {
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), position: None, help: None }
+        Self { code: "sql-plan", message: message.into(), position: None, help: None }
     }
 
     pub(crate) fn at(message: impl Into<String>, position: (u32, u32)) -> Self {
         Self { position: Some(position), ..Self::new(message) }
+    }
+
+    pub(crate) fn coded(self, code: &'static str) -> Self {
+        Self { code, ..self }
     }
 
     pub(crate) fn with_help(self, help: impl Into<String>) -> Self {

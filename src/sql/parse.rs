@@ -14,6 +14,11 @@ use super::{SqlError, travel};
 /// How deep expressions may nest before the parser gives up rather than overflow the stack.
 const RECURSION_LIMIT: usize = 300;
 
+/// How many operators may follow each other without brackets, and how many queries one `union` may join: each is a level
+/// of the tree, and all that walks the tree goes down to the last.
+const LONGEST_CHAIN: usize = 5000;
+const MOST_SET_OPERATIONS: usize = 2000;
+
 /// The statements of `sql`, each with its own text as written.
 pub(super) fn statements_with_text(sql: &str) -> Result<Vec<(Statement, String)>, SqlError> {
     let dialect = WarehouseDialect;
@@ -25,9 +30,10 @@ pub(super) fn statements_with_text(sql: &str) -> Result<Vec<(Statement, String)>
         .into_iter()
         .map(|tokens| {
             let text = lines.text(sql, &tokens);
-            let mut parser = Parser::new(&dialect)
-                .with_recursion_limit(RECURSION_LIMIT)
-                .with_tokens_with_locations(travel::fold(without_noise(tokens)));
+            check_chains(&tokens)?;
+            let tokens = travel::fold(without_noise(tokens));
+            no_table_left_out(&tokens)?;
+            let mut parser = Parser::new(&dialect).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens);
             let statement = parser.parse_statement().map_err(from_parser)?;
             match parser.peek_token_ref().token {
                 Token::EOF => Ok((statement, text)),
@@ -35,6 +41,21 @@ pub(super) fn statements_with_text(sql: &str) -> Result<Vec<(Statement, String)>
             }
         })
         .collect()
+}
+
+/// `from where x`: the parser would take the clause's word for a table's name.
+fn no_table_left_out(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
+    const CLAUSES: [&str; 6] = ["where", "group", "having", "order", "limit", "union"];
+    let solid: Vec<&TokenWithSpan> = tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect();
+    for window in solid.windows(2) {
+        let Some(clause) = CLAUSES.iter().find(|clause| is_word(&window[1].token, clause)) else { continue };
+        if is_word(&window[0].token, "from") {
+            let place = (window[1].span.start.line as u32, window[1].span.start.column as u32);
+            let error = SqlError::at(format!("expected a table after `from`, found `{clause}`"), place);
+            return Err(error.with_help(format!("quote the name if a table is called that: \"{clause}\"")));
+        }
+    }
+    Ok(())
 }
 
 /// An error of the parser, its place taken out of its words.
@@ -49,22 +70,66 @@ pub(super) fn from_parser(error: ParserError) -> SqlError {
     let (message, place) = text.split_at(at);
     let mut numbers = place.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse::<u32>().ok());
     let position = numbers.next().zip(numbers.next());
-    SqlError { message: lower_first(message), position, help: None }
+    SqlError { code: "sql-parse", message: lower_first(message), position, help: None }
 }
 
 fn unexpected(token: &TokenWithSpan) -> SqlError {
     let place = (token.span.start.line as u32, token.span.start.column as u32);
-    SqlError::at(format!("expected end of statement, found `{}`", token.token), place)
+    let error = SqlError::at(format!("expected end of statement, found `{}`", token.token), place);
+    SqlError { code: "sql-parse", ..error }
 }
 
 fn lower_first(text: &str) -> String {
     let text =
         text.strip_prefix("sql parser error: ").unwrap_or(text).replace("Expected: ", "expected ").replace("found: ", "found ");
+    let text = text.replace("found EOF", "found the end of the statement");
     let mut chars = text.chars();
     match chars.next() {
         Some(first) => first.to_lowercase().chain(chars).collect(),
         None => text,
     }
+}
+
+/// Refuses what would make a tree too deep to walk, before there is one.
+fn check_chains(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
+    // For each open bracket: operators since the last comma or clause, and set operations.
+    let mut open = vec![(0_usize, 0_usize)];
+    for token in tokens {
+        let depth = open.len() - 1;
+        let (chain, sets) = &mut open[depth];
+        match &token.token {
+            Token::LParen | Token::LBracket => open.push((0, 0)),
+            Token::RParen | Token::RBracket if depth > 0 => _ = open.pop(),
+            Token::Comma => *chain = 0,
+            Token::Word(Word { keyword, .. }) => match keyword {
+                Keyword::AND | Keyword::OR => *chain += 1,
+                Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT => (*chain, *sets) = (0, *sets + 1),
+                Keyword::SELECT | Keyword::FROM | Keyword::WHERE | Keyword::GROUP | Keyword::HAVING | Keyword::ORDER => {
+                    *chain = 0
+                }
+                _ => {}
+            },
+            Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat | Token::DoubleColon => {
+                *chain += 1;
+            }
+            _ => {}
+        }
+        let what = match open[open.len() - 1] {
+            (chain, _) if chain > LONGEST_CHAIN => {
+                format!("more than {LONGEST_CHAIN} operators follow each other without brackets")
+            }
+            (_, sets) if sets > MOST_SET_OPERATIONS => {
+                format!("more than {MOST_SET_OPERATIONS} queries are joined by set operations")
+            }
+            _ => continue,
+        };
+        let place = (token.span.start.line as u32, token.span.start.column as u32);
+        return Err(SqlError {
+            help: Some("put the values into a seed or a table and join it".to_string()),
+            ..SqlError::at(what, place)
+        });
+    }
+    Ok(())
 }
 
 /// Groups of tokens between semicolons; empty groups (only comments and blanks) are dropped.

@@ -2,15 +2,13 @@
 //! our types, operators and functions, and its errors become [`SqlError`]s.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, IntervalUnit, SchemaRef, TimeUnit};
 use datafusion::catalog::TableFunctionArgs;
 use datafusion::catalog::cte_worktable::CteWorkTable;
 use datafusion::common::{
-    DFSchema, DataFusionError, ResolvedTableReference, Result as DataFusionResult, ScalarValue, SchemaError, TableReference,
-    plan_datafusion_err,
+    DFSchema, ResolvedTableReference, Result as DataFusionResult, ScalarValue, TableReference, plan_datafusion_err,
 };
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::provider_as_source;
@@ -23,8 +21,9 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
-use sqlparser::ast::{Expr as SqlExpr, Ident, ObjectName, Statement, Visit, Visitor};
+use sqlparser::ast::Statement;
 
+use super::explain::{Places, mistyped};
 use super::rewrite::{self, ColumnLookup};
 use super::{SqlError, operator, parse, travel, types};
 
@@ -49,14 +48,35 @@ pub async fn plan_statement(ctx: &SessionContext, mut statement: Statement) -> R
     let state = ctx.state();
     travel::table_changes(&mut statement)?;
     let places = Places::of(&statement);
-    let tables = tables(&state, &statement).await.map_err(|e| places.explain(&e, &[]))?;
-    let names: Vec<String> = state.scalar_functions().keys().chain(state.aggregate_functions().keys()).cloned().collect();
+    let tables = tables(&state, &statement).await.map_err(|e| places.explain(&e, &state))?;
     let provider = Provider { state: &state, tables, expr_planners: expr_planners(&state) };
     rewrite::rewrite(&mut statement, &provider)?;
     let is_query = matches!(statement, Statement::Query(_));
     let planner = SqlToRel::new_with_options(&provider, options());
-    let plan = planner.sql_statement_to_plan(statement).map_err(|e| places.explain(&e, &names))?;
-    if is_query { stored_types(plan).map_err(|e| places.explain(&e, &names)) } else { Ok(plan) }
+    let plan = planner.sql_statement_to_plan(statement).map_err(|e| places.explain(&e, &state))?;
+    if is_query { stored_types(plan).map_err(|e| places.explain(&e, &state)) } else { Ok(plan) }
+}
+
+/// As [`plan`], with every type in place: what cannot be compared, added or called with such arguments is found here.
+///
+/// # Errors
+/// As [`plan`], and expressions whose types do not go together.
+pub async fn plan_typed(ctx: &SessionContext, sql: &str) -> Result<LogicalPlan, SqlError> {
+    let mut statements = parse::statements_with_text(sql)?;
+    let (Some((statement, _)), true) = (statements.pop(), statements.is_empty()) else {
+        return plan(ctx, sql).await;
+    };
+    let places = Places::of(&statement);
+    let plan = plan_statement(ctx, statement).await?;
+    let state = ctx.state();
+    match state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {}) {
+        Ok(plan) => Ok(plan),
+        Err(error) => {
+            let explained = places.explain(&error, &state);
+            let position = explained.position.or_else(|| mistyped(&plan, &places));
+            Err(SqlError { position, ..explained })
+        }
+    }
 }
 
 /// The type a column is given out and stored as: those that PostgreSQL and Delta have. DataFusion counts rows without a sign and some
@@ -226,112 +246,5 @@ impl ContextProvider for Provider<'_> {
 
     fn udwf_names(&self) -> Vec<String> {
         self.state.window_functions().keys().cloned().collect()
-    }
-}
-
-// ── Errors ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/// Where each name stands in the text, taken before the rewrite moves things.
-struct Places(Vec<(String, (u32, u32))>);
-
-impl Places {
-    fn of(statement: &Statement) -> Self {
-        struct Collect(Vec<(String, (u32, u32))>);
-        impl Collect {
-            fn ident(&mut self, ident: &Ident) {
-                let start = ident.span.start;
-                if start.line > 0 {
-                    self.0.push((ident.value.to_lowercase(), (start.line as u32, start.column as u32)));
-                }
-            }
-            fn name(&mut self, name: &ObjectName) {
-                if let Some(ident) = name.0.last().and_then(|part| part.as_ident()) {
-                    self.ident(ident);
-                }
-            }
-        }
-        impl Visitor for Collect {
-            type Break = ();
-            fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
-                self.name(relation);
-                ControlFlow::Continue(())
-            }
-            fn pre_visit_expr(&mut self, expr: &SqlExpr) -> ControlFlow<()> {
-                match expr {
-                    SqlExpr::Identifier(ident) => self.ident(ident),
-                    SqlExpr::CompoundIdentifier(path) => path.last().into_iter().for_each(|ident| self.ident(ident)),
-                    SqlExpr::Function(function) => self.name(&function.name),
-                    _ => {}
-                }
-                ControlFlow::Continue(())
-            }
-        }
-        let mut collect = Collect(Vec::new());
-        let _ = statement.visit(&mut collect);
-        Self(collect.0)
-    }
-
-    fn find(&self, name: &str) -> Option<(u32, u32)> {
-        let name = name.to_lowercase();
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, place)| *place)
-    }
-
-    fn explain(&self, error: &DataFusionError, functions: &[String]) -> SqlError {
-        let root = error.find_root();
-        if let DataFusionError::SchemaError(schema, _) = root {
-            return self.schema_error(schema);
-        }
-        let text = root.strip_backtrace();
-        let text = text.strip_prefix("Error during planning: ").unwrap_or(&text);
-        if let Some(name) = quoted_after(text, "Invalid function '") {
-            let error = SqlError { position: self.find(name), ..SqlError::new(format!("function `{name}` does not exist")) };
-            return error.suggest(name, functions.iter().map(String::as_str));
-        }
-        if let Some(name) = quoted_after(text, "table '") {
-            let last = name.rsplit('.').next().unwrap_or(name);
-            return SqlError { position: self.find(last), ..SqlError::new(format!("relation `{name}` does not exist")) };
-        }
-        if let Some(name) = quoted_after(text, "table function '") {
-            return SqlError { position: self.find(name), ..SqlError::new(format!("table function `{name}` does not exist")) };
-        }
-        let message = text.strip_prefix("This feature is not implemented: ").map(|rest| format!("not supported: {rest}"));
-        SqlError::new(message.unwrap_or_else(|| text.to_string()))
-    }
-
-    fn schema_error(&self, error: &SchemaError) -> SqlError {
-        match error {
-            SchemaError::FieldNotFound { field, valid_fields } => {
-                let position = self.find(&field.name);
-                let named = match &field.relation {
-                    Some(relation) => format!("{relation}.{}", field.name),
-                    None => field.name.clone(),
-                };
-                let error = SqlError { position, ..SqlError::new(format!("column `{named}` does not exist")) };
-                let suggested = error.clone().suggest(&field.name, valid_fields.iter().map(|column| column.name.as_str()));
-                if suggested.help.is_some() || valid_fields.is_empty() {
-                    return suggested;
-                }
-                let names: Vec<&str> = valid_fields.iter().take(12).map(|column| column.name.as_str()).collect();
-                error.with_help(format!("columns in reach: {}", names.join(", ")))
-            }
-            SchemaError::AmbiguousReference { field } => {
-                let message = format!("column reference `{}` is ambiguous", field.name);
-                SqlError { position: self.find(&field.name), ..SqlError::new(message) }
-            }
-            other => SqlError::new(other.to_string()),
-        }
-    }
-}
-
-/// The text between a prefix that ends in a quote and the next quote.
-fn quoted_after<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
-    let rest = &text[text.find(prefix)? + prefix.len()..];
-    rest.split('\'').next()
-}
-
-impl SqlError {
-    /// The engine's own error as one of ours, for what goes wrong after planning.
-    pub fn from_engine(error: &DataFusionError) -> Self {
-        Places(Vec::new()).explain(error, &[])
     }
 }

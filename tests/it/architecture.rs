@@ -7,7 +7,7 @@ mod code;
 
 /// Longest functions: nine in ten at most this many lines, and all at most that many.
 const P90_LINES: usize = 30;
-const MOST_LINES: usize = 100;
+const MOST_LINES: usize = 80;
 /// The two wings, which do not know each other.
 const COMPILER_WING: [&str; 7] = ["project", "jinja", "manifest", "parse", "resolve", "graph", "plan"];
 const ENGINE_WING: [&str; 3] = ["sql", "lake", "adapter"];

@@ -1,7 +1,7 @@
 //! Runs of small projects against an adapter that remembers what it was told. Texts and messages are those of dbt-core 1.12.
 
 mod compile;
-mod fixture;
+pub(crate) mod fixture;
 mod materialization;
 mod outcome;
 

@@ -640,6 +640,7 @@ fn catalog_freshness_and_rename() {
             partition_by: vec!["k".into()],
             description: Some("Said of t".into()),
             column_descriptions: vec![("n".into(), "Said of n".into())],
+            ..TableOptions::default()
         };
         let sql = "select n, n % 2 as k from generate_series(1, 10) as g(n)".to_string();
         place.apply(Operation::CreateTableAs { relation: relation("t"), sql, options }).await;
@@ -713,4 +714,22 @@ fn what_killed_processes_left_is_removed() {
         lake.sweep_abandoned().await.expect("sweep");
         assert!(!old.exists() && running.exists());
     });
+}
+
+#[tokio::test]
+async fn a_join_holds_its_small_side() {
+    let place = Place::new().await;
+    place
+        .run("create table sales as select n as id, n % 365 as day, n % 5000 as buyer from generate_series(1, 200000) as n")
+        .await;
+    place.run("create table days as select n as day, 'day ' || n as name from generate_series(0, 364) as n").await;
+    place.run("create table buyers as select n as buyer, 'buyer ' || n as name from generate_series(0, 4999) as n").await;
+    let query = "select s.id, d.name as day_name, b.name as buyer_name \
+                 from sales as s join days as d on d.day = s.day join buyers as b on b.buyer = s.buyer";
+    let plan = place.rows(&format!("explain {query}")).await;
+    // In a physical plan a join's first input is the one it holds: sales come last, below both joins.
+    let physical = plan.split_once("physical_plan").expect("a physical plan").1;
+    let at = |table: &str| physical.find(&format!("/{table}/")).unwrap_or_else(|| panic!("no scan of {table} in {physical}"));
+    assert!(at("buyers") < at("days") && at("days") < at("sales"), "{physical}");
+    assert_eq!(place.rows(&format!("select count(*), count(distinct buyer_name) from ({query}) as q")).await, "200000|5000");
 }

@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used)]
 
 mod architecture;
+mod crash;
 mod docs;
 mod execute;
+mod fuzz;
 mod generate;
 mod graph;
 mod jinja;
 mod lake;
+mod packages;
 mod project;
 mod project_yaml;
 mod resolve;

@@ -21,10 +21,38 @@ pub struct Case {
     /// Services that must answer, or else the case is skipped.
     #[serde(default)]
     requires: Vec<String>,
+    /// What each call may take at most.
+    pub limits: Option<Limits>,
     pub steps: Vec<Step>,
     /// Arguments that the `show` calls behind `expected/tables` need, such as `--target`.
     #[serde(default)]
     pub show_args: Vec<String>,
+}
+
+/// Bounds of a call's time on processors and of the memory it has at its peak (where the system tells that: Linux).
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    seconds: f64,
+    mib: u64,
+}
+
+/// A text too long to write down.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fill {
+    #[serde(default)]
+    before: String,
+    text: String,
+    times: usize,
+    #[serde(default)]
+    after: String,
+}
+
+impl Fill {
+    pub fn content(&self) -> String {
+        format!("{}{}{}", self.before, self.text.repeat(self.times), self.after)
+    }
 }
 
 /// One call of the program.
@@ -39,6 +67,12 @@ pub struct Step {
     /// Files to write before the call: path in the project to content.
     #[serde(default)]
     pub write: BTreeMap<PathBuf, String>,
+    /// Files to write before the call whose text repeats.
+    #[serde(default)]
+    pub fill: BTreeMap<PathBuf, Fill>,
+    /// Symbolic links to make before the call: path in the project to what it leads to.
+    #[serde(default)]
+    pub link: BTreeMap<PathBuf, PathBuf>,
     /// Files to remove before the call.
     #[serde(default)]
     pub remove: Vec<PathBuf>,
@@ -72,18 +106,39 @@ impl Case {
         self.project.as_ref().map_or_else(|| folder.to_path_buf(), |project| root.join(project))
     }
 
+    /// What a call took too much of.
+    pub fn excess(&self, output: &Output) -> Vec<String> {
+        let Some(limits) = self.limits else { return Vec::new() };
+        let mut excess = Vec::new();
+        if output.seconds > limits.seconds {
+            excess.push(format!("it took {:.1} s, at most {} s are allowed", output.seconds, limits.seconds));
+        }
+        if output.peak_mib > limits.mib {
+            excess.push(format!("it had {} MiB of memory, at most {} are allowed", output.peak_mib, limits.mib));
+        }
+        excess
+    }
+
     /// What the program has to be told to find the services.
     pub fn service_variables(&self) -> Vec<(String, String)> {
-        let Some(address) = self.requires.iter().find(|name| *name == "s3").and_then(|name| address(name)) else {
-            return Vec::new();
-        };
-        let variables = [
-            ("AWS_ENDPOINT_URL", format!("http://{address}")),
-            ("AWS_ACCESS_KEY_ID", "test".to_string()),
-            ("AWS_SECRET_ACCESS_KEY", "test".to_string()),
-            ("AWS_REGION", "us-east-1".to_string()),
-        ];
-        variables.map(|(name, value)| (name.to_string(), value)).into()
+        let needed = |service: &str| self.requires.iter().find(|name| *name == service).and_then(|name| address(name));
+        let mut variables = Vec::new();
+        if let Some(address) = needed("s3") {
+            variables.extend([
+                ("AWS_ENDPOINT_URL", format!("http://{address}")),
+                ("AWS_ACCESS_KEY_ID", "test".to_string()),
+                ("AWS_SECRET_ACCESS_KEY", "test".to_string()),
+                ("AWS_REGION", "us-east-1".to_string()),
+            ]);
+        }
+        if let Some((host, port)) = needed("postgres").as_deref().and_then(|address| address.rsplit_once(':')) {
+            variables.extend([
+                ("PGHOST", host.to_string()),
+                ("PGPORT", port.to_string()),
+                ("DBT_ENV_SECRET_PGPASSWORD", "headwater-test".to_string()),
+            ]);
+        }
+        variables.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
     }
 
     /// Why the case cannot run here, if it cannot.

@@ -40,7 +40,8 @@ pub fn run(binary: &Path, root: &Path, folder: &Path) -> Result<Completion, Fail
     let mut outputs = Vec::new();
     for (number, step) in (1..).zip(&case.steps) {
         let output = program.step(step)?;
-        let complaints = step.complaints(&output);
+        let mut complaints = step.complaints(&output);
+        complaints.extend(case.excess(&output));
         if !complaints.is_empty() {
             return Err(report(number, &output, &complaints));
         }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use libtest_mimic::Failed;
 
@@ -33,6 +35,10 @@ pub struct Output {
     pub stdout: String,
     pub stderr: String,
     pub project: PathBuf,
+    /// Time on processors; 0 where the system does not tell.
+    pub seconds: f64,
+    /// Anonymous memory at its peak, as far as it was seen.
+    pub peak_mib: u64,
 }
 
 impl Output {
@@ -69,6 +75,15 @@ impl Program {
             path.parent().map(fs::create_dir_all).transpose()?;
             fs::write(path, content)?;
         }
+        for (path, fill) in &step.fill {
+            let path = self.project.join(path);
+            path.parent().map(fs::create_dir_all).transpose()?;
+            fs::write(path, fill.content())?;
+        }
+        #[cfg(unix)]
+        for (path, target) in &step.link {
+            std::os::unix::fs::symlink(target, self.project.join(path))?;
+        }
         for path in &step.remove {
             fs::remove_file(self.project.join(path))?;
         }
@@ -77,7 +92,7 @@ impl Program {
 
     pub fn call(&self, args: &[String], env: &BTreeMap<String, String>) -> Result<Output, Failed> {
         let kept = KEPT_VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
-        let output = Command::new(&self.binary)
+        let child = Command::new(&self.binary)
             .args(args)
             .current_dir(&self.project)
             .env_clear()
@@ -85,14 +100,50 @@ impl Program {
             .env("HOME", &self.home)
             .envs(self.services.iter().map(|(name, value)| (name, value)))
             .envs(env)
-            .output()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .map_err(|error| format!("{} does not start: {error}", self.binary.display()))?;
+        let watch = watch(child.id());
+        let output = child.wait_with_output()?;
+        let (seconds, peak_mib) = watch.join().unwrap_or_default();
         Ok(Output {
             args: args.to_vec(),
             exit: output.status.code(),
             stdout: text::normalize(&String::from_utf8_lossy(&output.stdout), &self.project),
             stderr: text::normalize(&String::from_utf8_lossy(&output.stderr), &self.project),
             project: self.project.clone(),
+            seconds,
+            peak_mib,
         })
     }
+}
+
+/// Looks at a process until it is gone: its time on processors in seconds, and the most memory of its own it had, in MiB.
+fn watch(process: u32) -> JoinHandle<(f64, u64)> {
+    std::thread::spawn(move || {
+        let (mut seconds, mut peak) = (0.0, 0);
+        // A process that ended and was not waited for yet has no such line any more.
+        while let Some(kib) = anonymous_kib(process) {
+            peak = peak.max(kib / 1024);
+            seconds = cpu_seconds(process).unwrap_or(seconds);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        (seconds, peak)
+    })
+}
+
+fn anonymous_kib(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}
+
+/// User and system time, in the hundredths of a second that Linux counts for programs.
+fn cpu_seconds(process: u32) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
+    Some((ticks(11)? + ticks(12)?) / 100.0)
 }

@@ -17,7 +17,8 @@ pub async fn catalog_entry(engine: &Arc<Engine>, relation: &Relation, relation_t
         None => return Ok(None),
         Some(Object::Table(table)) => (Lake::notes(&table)?, table_stats(&table)?),
         Some(Object::View(view)) => {
-            (TableNotes { description: view.description, column_descriptions: view.columns, ..TableNotes::default() }, Vec::new())
+            let notes = TableNotes { description: view.description, column_descriptions: view.columns, ..TableNotes::default() };
+            (notes, Vec::new())
         }
         Some(_) => (TableNotes::default(), Vec::new()),
     };
@@ -27,7 +28,7 @@ pub async fn catalog_entry(engine: &Arc<Engine>, relation: &Relation, relation_t
         Err(_) => Vec::new(),
     };
     let comment = |column: &ColumnType| {
-        notes.column_descriptions.iter().find(|(name, _)| *name == column.name).map(|(_, text)| text.clone())
+        notes.column_descriptions.iter().find(|(name, _)| name.eq_ignore_ascii_case(&column.name)).map(|(_, text)| text.clone())
     };
     Ok(Some(CatalogEntry {
         relation: relation.clone(),

@@ -22,16 +22,17 @@ use deltalake::DeltaTable;
 use deltalake::kernel::{Add, LogicalFileView};
 use futures::StreamExt;
 
+use super::constraint::checked;
 use super::files::ParquetFiles;
 use super::session::{Engine, Scope, delta_provider, partitioned_file, store_url};
-use crate::adapter::AdapterError;
+use crate::adapter::{AdapterError, Constraint};
 use crate::lake::{Change, Folder, Lake, LakeError, Object, TableName, cast_batch, partition_columns, storable, write_streams};
 use crate::name::quote_identifier;
 
 /// New rows up to this size are held in memory; more go to scratch files.
 const MEMORY_BYTES: usize = 64 << 20;
 /// How often a change is done again because another writer was faster.
-const MOST_ATTEMPTS: usize = 20;
+pub const MOST_ATTEMPTS: usize = 20;
 /// The column that tells a row's file.
 const FILE: &str = "__file";
 
@@ -87,6 +88,12 @@ pub fn clustered(plan: LogicalPlan, by: &[String]) -> Result<LogicalPlan, Adapte
     if sorts.is_empty() { Ok(plan) } else { Ok(LogicalPlanBuilder::from(plan).sort(sorts)?.build()?) }
 }
 
+/// The constraints that a table's rows are held to.
+pub fn rules(table: &DeltaTable) -> Result<Vec<Constraint>, LakeError> {
+    let notes = Lake::notes(table)?;
+    Ok(notes.constraints.into_iter().map(|(name, expression)| Constraint { name, expression }).collect())
+}
+
 /// Streams of a plan's result, one a partition.
 pub async fn streams(
     session: &SessionContext,
@@ -118,7 +125,16 @@ async fn attempt(
     folder: &Folder,
     recipe: &Recipe,
 ) -> Result<Option<Changed>, AdapterError> {
-    let table = table(engine, name).await?;
+    attempt_on(engine, (name, folder), table(engine, name).await?, (recipe, None)).await
+}
+
+/// Makes a change of exactly this version of a table, with its new columns if it gets some; none if another writer was faster.
+pub async fn attempt_on(
+    engine: &Arc<Engine>,
+    (name, folder): (&TableName, &Folder),
+    table: DeltaTable,
+    (recipe, wider): (&Recipe, Option<&SchemaRef>),
+) -> Result<Option<Changed>, AdapterError> {
     let files: Vec<LogicalFileView> = table.snapshot().map_err(LakeError::from)?.log_data().iter().collect();
     let mut given = recipe.given.clone();
     let with_file = table.table_provider().with_session(Arc::clone(&engine.base)).with_file_column(FILE).await?;
@@ -140,9 +156,10 @@ async fn attempt(
             return Err(error.into());
         }
     }
-    let schema = table_schema(&table)?;
+    let schema = wider.map_or_else(|| table_schema(&table), |wider| Ok(Arc::clone(wider)))?;
     let (session, plan) = scope.plan(&recipe.rows).await?;
     let (_, streams) = streams(&session, &clustered(plan, &Lake::notes(&table)?.cluster_by)?).await?;
+    let streams = checked(engine, name, (&schema, &rules(&table)?), streams).await?;
     let metadata = partition_columns(table.snapshot().map_err(LakeError::from)?.metadata());
     let written = write_streams(folder.log().object_store(None), &schema, &metadata, streams).await?;
     if let Some(numbered) = numbered {
@@ -150,11 +167,11 @@ async fn attempt(
     }
     let removed: Vec<_> = touched.iter().map(|file| file.remove_action(true)).collect();
     let changed = Changed { touched: count };
-    if removed.is_empty() && written.files.is_empty() {
+    if removed.is_empty() && written.files.is_empty() && wider.is_none() {
         return Ok(Some(changed));
     }
     let added = written.files;
-    Ok(engine.lake.exchange(folder, Change { base: table, removed, added }).await?.then_some(changed))
+    Ok(engine.lake.exchange(folder, Change { base: table, removed, added }, wider).await?.then_some(changed))
 }
 
 async fn numbered(engine: &Arc<Engine>, given: &HashMap<String, Arc<dyn TableProvider>>) -> Result<Rows, AdapterError> {

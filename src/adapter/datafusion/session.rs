@@ -7,10 +7,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemTable, SchemaProvider, TableProvider};
 use datafusion::common::Column;
 use datafusion::datasource::ViewTable;
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::PartitionedFile;
@@ -69,6 +71,8 @@ pub struct Scope {
     resolved: Mutex<HashMap<TableName, Arc<dyn TableProvider>>>,
     /// Relations that exist for this statement only, by bare name.
     given: HashMap<String, Arc<dyn TableProvider>>,
+    /// Relations taken to have these columns, whatever the lake holds; nothing where their columns are not known.
+    assumed: HashMap<TableName, Option<SchemaRef>>,
     /// Why a name could not be resolved: the planner keeps only the text of it.
     failure: Mutex<Option<LakeError>>,
     /// Tables are read as they were, where a query does not say itself.
@@ -89,14 +93,33 @@ impl Scope {
     }
 
     pub fn with(engine: Arc<Engine>, given: HashMap<String, Arc<dyn TableProvider>>) -> Arc<Self> {
+        Self::build(engine, given, HashMap::new())
+    }
+
+    /// For planning only: the relations in `assumed` have the columns given there.
+    pub fn assuming(engine: Arc<Engine>, assumed: HashMap<TableName, Option<SchemaRef>>) -> Arc<Self> {
+        Self::build(engine, HashMap::new(), assumed)
+    }
+
+    fn build(
+        engine: Arc<Engine>,
+        given: HashMap<String, Arc<dyn TableProvider>>,
+        assumed: HashMap<TableName, Option<SchemaRef>>,
+    ) -> Arc<Self> {
         let (resolved, failure, missing) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Arc::new(Self { engine, resolved, given, failure, as_of: None, missing })
+        Arc::new(Self { engine, resolved, given, assumed, failure, as_of: None, missing })
     }
 
     /// A statement for which all tables are as they were.
     pub fn as_of(engine: Arc<Engine>, pin: Pin) -> Arc<Self> {
         let (resolved, failure, missing) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Arc::new(Self { engine, resolved, given: HashMap::new(), failure, as_of: Some(pin), missing })
+        let (given, assumed) = (HashMap::new(), HashMap::new());
+        Arc::new(Self { engine, resolved, given, assumed, failure, as_of: Some(pin), missing })
+    }
+
+    /// The relations looked for and not found, since last asked.
+    pub fn take_missing(&self) -> Vec<TableName> {
+        std::mem::take(&mut *self.missing.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub fn engine(&self) -> &Arc<Engine> {
@@ -130,7 +153,7 @@ impl Scope {
         if let Some(failure) = take(&self.failure) {
             return PlanError::Lake(failure);
         }
-        let missing = std::mem::take(&mut *self.missing.lock().unwrap_or_else(PoisonError::into_inner));
+        let missing = self.take_missing();
         let Some(name) =
             missing.into_iter().find(|name| error.message.starts_with("relation") && error.message.contains(name.table.as_str()))
         else {
@@ -175,6 +198,14 @@ impl Scope {
         if let Some((table, pin)) = sql::pinned(&name.table) {
             let table = TableName::new(name.schema.as_str(), table);
             let provider = travel::provider(&self.engine, &table, &pin).await?;
+            return Ok(Some(self.remember(name, &provider)));
+        }
+        if let Some(assumed) = self.assumed.get(name) {
+            let Some(schema) = assumed else {
+                self.missing.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
+                return Ok(None);
+            };
+            let provider: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(Arc::clone(schema)));
             return Ok(Some(self.remember(name, &provider)));
         }
         let provider = match (self.engine.lake.resolve(name).await?, &self.as_of) {

@@ -13,13 +13,14 @@ use sqlparser::ast::Expr as SqlExpr;
 
 use super::change::{self, Recipe};
 use super::columns::{add_column, alter, drop_columns, retype_columns};
+use super::constraint;
 use super::run;
 use super::session::{Engine, Scope};
 use super::write::{Update, delete, incremental, insert, merge_statement, update};
 use crate::adapter::{AdapterError, Effect, Operation, TableOptions};
 use crate::lake::{LakeError, Object, Replacement, SeedOptions, TableName, TableNotes, View, read_seed, storable, write_streams};
 use crate::name::{Relation, RelationType, quote_identifier};
-use crate::rows::{ColumnType, Rows};
+use crate::rows::{Answer, ColumnType, Rows};
 use crate::sql::{self, Command, DropKind, Pin};
 
 /// What a step gives.
@@ -27,15 +28,20 @@ pub type Done<T> = Result<T, AdapterError>;
 
 /// Runs every statement of a text; the last one's rows.
 pub async fn execute(engine: &Arc<Engine>, text: &str) -> Done<Rows> {
-    let mut last = Rows::default();
+    Ok(answer(engine, text).await?.rows)
+}
+
+/// Runs every statement of a text; the last one's rows and what was done.
+pub async fn answer(engine: &Arc<Engine>, text: &str) -> Done<Answer> {
+    let mut last = Answer::default();
     for (command, statement) in sql::command(text)? {
-        last = Box::pin(command_rows(engine, command, &statement)).await?;
+        last = Box::pin(command_answer(engine, command, &statement)).await?;
     }
     Ok(last)
 }
 
-fn affected(effect: &Effect) -> Rows {
-    Rows { rows_affected: effect.rows_affected, ..Rows::default() }
+fn affected(effect: Effect) -> Answer {
+    Answer { message: effect.message, rows: Rows { rows_affected: effect.rows_affected, ..Rows::default() } }
 }
 
 fn done(message: &str) -> Effect {
@@ -46,12 +52,13 @@ pub fn counted(verb: &str, count: u64) -> Effect {
     Effect { message: format!("{verb} {count}"), rows_affected: Some(count) }
 }
 
-async fn command_rows(engine: &Arc<Engine>, command: Command, text: &str) -> Done<Rows> {
+async fn command_answer(engine: &Arc<Engine>, command: Command, text: &str) -> Done<Answer> {
     let place = |relation: &Relation| place(engine, relation);
     let effect = match command {
         Command::Query(_) | Command::Explain { .. } | Command::Show(_) => {
             let (session, plan) = Scope::new(Arc::clone(engine)).plan(text).await?;
-            return run(&session, plan, None).await;
+            let rows = run(&session, plan, None).await?;
+            return Ok(Answer { message: format!("SELECT {}", rows.rows.len()), rows });
         }
         Command::Ignored(_) => Effect::default(),
         Command::CreateSchema { database, schema, .. } => {
@@ -61,14 +68,14 @@ async fn command_rows(engine: &Arc<Engine>, command: Command, text: &str) -> Don
         Command::CreateTableAs { name, or_replace, if_not_exists, query, .. } => {
             let name = place(&name);
             if stays(engine, &name, or_replace, if_not_exists).await? {
-                return Ok(Rows::default());
+                return Ok(Answer::default());
             }
             create_table_as(engine, &name, &query.to_string(), &TableOptions::default()).await?
         }
         Command::CreateTable { name, or_replace, if_not_exists, columns, .. } => {
             let name = place(&name);
             if stays(engine, &name, or_replace, if_not_exists).await? {
-                return Ok(Rows::default());
+                return Ok(Answer::default());
             }
             let schema = declared_schema(&columns)?;
             replace_table(engine, &name, &schema, &TableOptions::default(), Vec::new()).await?;
@@ -77,14 +84,14 @@ async fn command_rows(engine: &Arc<Engine>, command: Command, text: &str) -> Don
         Command::CreateView { name, or_replace, if_not_exists, columns, sql, .. } => {
             let name = place(&name);
             if stays(engine, &name, or_replace, if_not_exists).await? {
-                return Ok(Rows::default());
+                return Ok(Answer::default());
             }
             create_view(engine, &name, &with_columns(sql, &columns), None).await?
         }
         Command::Drop(drop) => drop_all(engine, &drop).await?,
         other => changed_rows(engine, other).await?,
     };
-    Ok(affected(&effect))
+    Ok(affected(effect))
 }
 
 /// The commands that change a table that is there.
@@ -193,6 +200,16 @@ pub async fn apply(engine: &Arc<Engine>, operation: Operation) -> Done<Effect> {
         Operation::CreateView { relation, sql, description } => create_view(engine, &named(&relation), &sql, description).await,
         Operation::CreateTableAs { relation, sql, options } => create_table_as(engine, &named(&relation), &sql, &options).await,
         Operation::Write { relation, sql, write } => incremental(engine, &named(&relation), &sql, &write).await,
+        Operation::Snapshot { relation, sql, versions } => {
+            super::snapshot::snapshot(engine, &named(&relation), &sql, &versions).await
+        }
+        Operation::Describe { relation, description, column_descriptions } => {
+            engine
+                .lake
+                .describe(&named(&relation), TableNotes { description, column_descriptions, ..TableNotes::default() })
+                .await?;
+            Ok(Effect::default())
+        }
         Operation::AddColumns { relation, columns } => {
             for ColumnType { name, data_type } in columns {
                 add_column(engine, &named(&relation), &name, &data_type, false).await?;
@@ -210,6 +227,10 @@ pub async fn apply(engine: &Arc<Engine>, operation: Operation) -> Done<Effect> {
         Operation::LoadSeed { relation, file, delimiter, column_types, quote_columns } => {
             let options = SeedOptions { delimiter, column_types, quote_columns };
             load_seed(engine, &named(&relation), file, options).await
+        }
+        Operation::CloneTable { relation, source } => {
+            engine.lake.clone_table(&named(&source), &named(&relation)).await?;
+            Ok(done("CLONE"))
         }
         Operation::Drop { relation, .. } => {
             engine.lake.drop_relation(&named(&relation)).await?;
@@ -315,7 +336,7 @@ pub async fn query_plan(engine: &Arc<Engine>, query: &str) -> Done<(SessionConte
 
 /// Writes the streams and makes them the whole content of the relation.
 async fn replace_table(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     name: &TableName,
     schema: &SchemaRef,
     options: &TableOptions,
@@ -326,7 +347,9 @@ async fn replace_table(
         description: options.description.clone(),
         column_descriptions: options.column_descriptions.clone(),
         cluster_by: options.cluster_by.clone(),
+        constraints: options.constraints.iter().map(|rule| (rule.name.clone(), rule.expression.clone())).collect(),
     };
+    let streams = constraint::checked(engine, name, (schema, &options.constraints), streams).await?;
     let _guard = engine.lake.lock(name).await;
     let folder = engine.lake.storage().folder(name)?;
     let written = write_streams(folder.log().object_store(None), schema, &partition_by, streams).await?;
@@ -371,7 +394,7 @@ pub fn known_type(column: &str, type_name: &str) -> Done<DataType> {
     Ok(sql::arrow_type(type_name).ok_or_else(unknown)?)
 }
 
-async fn load_seed(engine: &Engine, name: &TableName, file: std::path::PathBuf, options: SeedOptions) -> Done<Effect> {
+async fn load_seed(engine: &Arc<Engine>, name: &TableName, file: std::path::PathBuf, options: SeedOptions) -> Done<Effect> {
     let read = tokio::task::spawn_blocking(move || read_seed(&file, &options)).await;
     let seed = read.map_err(|error| LakeError::new("io", error.to_string()))??;
     let batches = futures::stream::iter(seed.batches.into_iter().map(Ok));

@@ -12,6 +12,7 @@ use sqlparser::ast::{
 };
 
 use super::change::{self, Action, Pair, Recipe, Refusal, When, column_list};
+use super::constraint::checked;
 use super::session::Engine;
 use super::statement::{Done, alias_of, counted, place, query_plan};
 use crate::adapter::{AdapterError, Effect, IncrementalWrite};
@@ -240,11 +241,12 @@ fn delete_insert_recipe(schema: &SchemaRef, same: &Same, predicates: &[String]) 
     Recipe { given: HashMap::new(), touch: Some(touch), refuse: None, numbered: false, rows }
 }
 
-async fn append(engine: &Engine, name: &TableName, session: &SessionContext, plan: &LogicalPlan) -> Done<Effect> {
+async fn append(engine: &Arc<Engine>, name: &TableName, session: &SessionContext, plan: &LogicalPlan) -> Done<Effect> {
     let table = change::table(engine, name).await?;
     let schema = change::table_schema(&table)?;
     let plan = change::clustered(plan.clone(), &Lake::notes(&table)?.cluster_by)?;
     let (_, streams) = change::streams(session, &plan).await?;
+    let streams = checked(engine, name, (&schema, &change::rules(&table)?), streams).await?;
     let folder = engine.lake.storage().folder(name)?;
     let partition_by = partition_columns(table.snapshot().map_err(LakeError::from)?.metadata());
     let written = write_streams(folder.log().object_store(None), &schema, &partition_by, streams).await?;

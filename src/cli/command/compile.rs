@@ -18,6 +18,7 @@ pub fn run(args: &CompileArgs, session: &Session) -> Exit {
         empty: args.empty,
         no_empty: args.no_empty,
         no_introspect: args.introspection.no_introspect,
+        static_analysis: args.static_analysis,
         ..RunFlags::default()
     };
     let opened = match session.open("compile", &flags) {
@@ -33,7 +34,7 @@ pub fn run(args: &CompileArgs, session: &Session) -> Exit {
 }
 
 async fn compile(args: &CompileArgs, session: &Session, mut opened: Opened) -> Outcome<Exit> {
-    let runner = runner(session, &opened);
+    let runner = runner(session, &opened)?;
     if let Some(sql) = &args.inline {
         let plan = headwater::plan::plan(&opened.loaded.manifest, &opened.loaded.dag, Verb::Compile, &indexmap::IndexSet::new());
         let request = runner.request(&opened.loaded, plan).await?;

@@ -26,7 +26,7 @@ pub fn run(args: &DemoArgs, session: &Session) -> Exit {
     }
     let mut inner = session.settings.clone();
     inner.load.project_dir = Some(root.clone());
-    let inner = Session { settings: inner, world: session.world.clone() };
+    let inner = Session { args: session.args.clone(), settings: inner, world: session.world.clone() };
     let built = super::dispatch(Command::Build(RunFlags::default()), &inner);
     if built != Exit::Success {
         return built;

@@ -1,27 +1,37 @@
-//! `headwater deps`: which packages are there. Local ones are read where they lie; nothing is fetched.
+//! `headwater deps`: installs the packages a project lists.
 
-use headwater::diagnostic::{Diagnostic, Severity};
-use headwater::pipeline;
+use headwater::diagnostic::{Diagnostic, Outcome};
+use headwater::packages::{self, AddedFrom, Addition, DepsRequest};
 
 use crate::cli::Exit;
+use crate::cli::args::{DepsArgs, PackageSource};
 use crate::cli::session::Session;
 
-pub fn run(session: &Session) -> Exit {
-    let (project, warnings) = match pipeline::load_project(session.world.as_ref(), &session.settings.load) {
-        Ok(loaded) => loaded,
-        Err(error) => return session.complain(&session.folder(), *error),
-    };
-    for package in project.packages.iter().skip(1) {
-        let version = package.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
-        let folder = package.root.strip_prefix(&project.root).unwrap_or(&package.root);
-        session.say(&format!("{}{version} in {}", package.name, folder.display()));
+pub fn run(args: &DepsArgs, session: &Session) -> Exit {
+    let folder = session.folder();
+    match super::block_on(install(args, session)) {
+        Ok(Ok(())) => Exit::Success,
+        Ok(Err(error)) => session.complain(&folder, *error),
+        Err(error) => session.complain(&folder, Diagnostic::error("io", error.to_string())),
     }
-    let Some(missing) = warnings.into_iter().find(|warning| warning.code == "package-not-installed") else {
-        if project.packages.len() < 2 {
-            session.say("The project uses no packages.");
-        }
-        return Exit::Success;
+}
+
+async fn install(args: &DepsArgs, session: &Session) -> Outcome<()> {
+    let options = &session.settings.load;
+    let events = session.events(&session.folder(), "", "deps");
+    if let Some(text) = &args.add_package {
+        let from = match args.source {
+            PackageSource::Hub => AddedFrom::Hub,
+            PackageSource::Git => AddedFrom::Git,
+            PackageSource::Local => AddedFrom::Local,
+        };
+        packages::add(session.world.as_ref(), options, &Addition::parse(text, from)?, events.as_ref())?;
+    }
+    let request = DepsRequest {
+        options: options.clone(),
+        upgrade: args.upgrade,
+        lock_only: args.lock,
+        any_dbt_version: !session.settings.version_check,
     };
-    let error = Diagnostic { severity: Severity::Error, ..missing };
-    session.complain(&project.root, error.help("packages from the hub, Git and archives are not fetched by headwater yet"))
+    packages::install(session.world.as_ref(), &request, events.as_ref()).await
 }

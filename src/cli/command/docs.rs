@@ -42,7 +42,7 @@ async fn write(args: &DocsGenerateArgs, session: &Session, mut opened: Opened) -
     let compile =
         if args.no_compile { None } else { Some(chosen(&args.selection, Verb::Compile.resource_types(), &opened, session)?) };
     let request = pipeline::DocsRequest { compile, catalog: !args.empty_catalog, site: site.clone() };
-    let runner = runner(session, &opened);
+    let runner = runner(session, &opened)?;
     let pages = pipeline::docs(&mut opened.loaded, &request, &opened.invocation.clone(), runner).await?;
     Ok((pages, site))
 }

@@ -1,6 +1,7 @@
 //! The commands, one file each; this list is the only place that knows them all.
 
 mod clean;
+mod clone;
 mod compile;
 mod debug;
 mod demo;
@@ -8,6 +9,7 @@ mod deps;
 mod docs;
 mod generate;
 mod init;
+mod lineage;
 mod ls;
 mod parse;
 mod retry;
@@ -18,11 +20,9 @@ mod source;
 
 use std::time::Duration;
 
-use headwater::diagnostic::Diagnostic;
-
 use crate::cli::args::Command;
 use crate::cli::session::Session;
-use crate::cli::{Exit, reference};
+use crate::cli::{Exit, STACK_BYTES, reference};
 use headwater::plan::Verb;
 
 /// How long a busy thread may hold the end of the process.
@@ -36,18 +36,19 @@ pub fn dispatch(command: Command, session: &Session) -> Exit {
         Command::Parse(_) => parse::run(session),
         Command::Ls(args) => ls::run(&args, session),
         Command::Compile(args) => compile::run(&args, session),
+        Command::Lineage(args) => lineage::run(&args, session),
         Command::Run(flags) => run::run(Verb::Run, &flags, session),
         Command::Test(flags) => run::run(Verb::Test, &flags, session),
         Command::Build(flags) => run::run(Verb::Build, &flags, session),
         Command::Seed(flags) => run::run(Verb::Seed, &flags, session),
+        Command::Snapshot(flags) => run::run(Verb::Snapshot, &flags, session),
         Command::Show(args) => show::run(&args, session),
         Command::RunOperation(args) => run_operation::run(&args, session),
         Command::Source(command) => source::run(&command, session),
         Command::Docs(command) => docs::run(&command, session),
-        Command::Deps(_) => deps::run(session),
+        Command::Deps(args) => deps::run(&args, session),
         Command::Retry(args) => retry::run(&args, session),
-        Command::Snapshot(_) => not_yet(session, "snapshot", "snapshots are read and listed, and nothing builds them yet"),
-        Command::Clone(_) => not_yet(session, "clone", "build the tables into the other schema instead: --target"),
+        Command::Clone(args) => clone::run(&args, session),
         Command::Clean(args) => clean::run(&args, session),
         Command::Gen(command) => generate::run(&command, session),
         Command::Demo(args) => demo::run(&args, session),
@@ -58,16 +59,10 @@ pub fn dispatch(command: Command, session: &Session) -> Exit {
     }
 }
 
-/// A command of dbt's that is not built.
-fn not_yet(session: &Session, name: &str, help: &str) -> Exit {
-    let error = Diagnostic::error("not-supported-yet", format!("`headwater {name}` is not built yet")).help(help);
-    session.complain(&session.folder(), error)
-}
-
 /// Runs asynchronous work to its end on a runtime of its own. Threads that are still busy then (a template that loops, after
 /// Ctrl-C) do not hold the process.
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, std::io::Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(8 << 20).build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build()?;
     let outcome = runtime.block_on(work);
     runtime.shutdown_timeout(BUSY_THREADS_GRACE);
     Ok(outcome)

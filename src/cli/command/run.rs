@@ -1,4 +1,4 @@
-//! `run`, `test`, `build` and `seed`: one plan, carried out.
+//! `run`, `test`, `build`, `seed` and `snapshot`: one plan, carried out.
 
 use headwater::diagnostic::{Diagnostic, Outcome};
 use headwater::plan::Verb;

@@ -20,7 +20,10 @@ pub fn run(args: &RunOperationArgs, session: &Session) -> Exit {
             return Exit::Trouble;
         }
     };
-    let opened = match session.open("run-operation", &RunFlags::default()) {
+    let mut command_args = JsonMap::new();
+    command_args.insert("macro".to_string(), args.macro_name.clone().into());
+    command_args.insert("args".to_string(), arguments.clone().into());
+    let opened = match session.open("run-operation", &RunFlags { command_args, ..RunFlags::default() }) {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };
@@ -51,7 +54,7 @@ fn known(name: &str, opened: &Opened) -> Outcome<()> {
 
 async fn call(name: &str, arguments: &JsonMap, session: &Session, mut opened: Opened) -> Outcome<Exit> {
     let plan = plan::plan(&opened.loaded.manifest, &opened.loaded.dag, Verb::Run, &IndexSet::new());
-    let request = runner(session, &opened).request(&opened.loaded, plan).await?;
+    let request = runner(session, &opened)?.request(&opened.loaded, plan).await?;
     let outcome = execute::run_operation(request, name, arguments).await;
     for message in outcome.results.iter().filter(|result| result.is_failure()).filter_map(|result| result.message.clone()) {
         session.complain(&opened.loaded.project.root, Diagnostic::error("operation", message));

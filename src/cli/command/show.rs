@@ -32,7 +32,7 @@ async fn show(args: &ShowArgs, session: &Session, opened: Opened) -> Outcome<Exi
     let (subjects, chosen) = subjects(args, session, &opened)?;
     let limit = usize::try_from(args.limit).ok();
     let plan = plan::plan(&opened.loaded.manifest, &opened.loaded.dag, Verb::Show, &chosen);
-    let request = runner(session, &opened).request(&opened.loaded, plan).await?;
+    let request = runner(session, &opened)?.request(&opened.loaded, plan).await?;
     for subject in subjects {
         match execute::show(request.clone(), subject, limit).await {
             Ok(shown) => session.say(&preview(&shown, args)),

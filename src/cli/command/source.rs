@@ -32,7 +32,7 @@ async fn check(args: &FreshnessArgs, session: &Session, opened: Opened) -> Outco
             info: true,
         });
     }
-    let outcome = pipeline::freshness(&opened.loaded, &chosen, runner(session, &opened)).await?;
+    let outcome = pipeline::freshness(&opened.loaded, &chosen, runner(session, &opened)?).await?;
     if session.settings.write_json {
         pipeline::write_freshness(&opened.loaded, &outcome, args.output.as_deref(), &opened.invocation)?;
     }

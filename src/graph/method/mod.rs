@@ -1,10 +1,13 @@
 //! Selection methods, the `tag` of `tag:nightly`: one file each, one row in [`METHODS`]. The rules are those of dbt-core's
 //! `graph/selector_methods.py`.
 
+use std::cell::RefCell;
+
 use serde_json::Value as Json;
 
 use super::Member;
 use super::pattern::Pattern;
+use super::state::State;
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::Manifest;
 use crate::name::ResourceType;
@@ -19,9 +22,13 @@ mod metric;
 mod package;
 mod path;
 mod resource_type;
+mod result;
 mod saved_query;
+mod selector;
 mod semantic_model;
 mod source;
+mod source_status;
+mod state;
 mod tag;
 mod test_name;
 mod test_type;
@@ -37,9 +44,34 @@ pub(super) struct Criterion<'a> {
     pub(super) value: &'a str,
     pub(super) manifest: &'a Manifest,
     pub(super) members: &'a [Member<'a>],
+    /// What `--state` names, if it was given.
+    pub(super) state: Option<&'a State>,
+    /// Where warnings go.
+    pub(super) warnings: &'a RefCell<Vec<Diagnostic>>,
 }
 
-impl Criterion<'_> {
+impl<'a> Criterion<'a> {
+    /// A part of the earlier state, or an error that says which file would hold it.
+    fn earlier<T>(&self, part: impl Fn(&'a State) -> Option<&'a T>, file: &str) -> Outcome<&'a T> {
+        let lacks = |help: &str| {
+            let message = format!("`{}:{}` compares with an earlier {file}, and there is none", self.method, self.value);
+            Diagnostic::error("state-missing", message).help(help)
+        };
+        let Some(state) = self.state else {
+            return lacks("name the folder with the earlier run's artifacts: --state DIR, or DBT_STATE").fail();
+        };
+        part(state)
+            .map_or_else(|| lacks("the folder of --state does not hold it; copy the earlier target folder there").fail(), Ok)
+    }
+
+    fn warn(&self, warning: Diagnostic) {
+        self.warnings.borrow_mut().push(warning);
+    }
+
+    fn warning(&self, message: &str, expected: &str) -> Diagnostic {
+        Diagnostic::warning("selection-empty", message).help(format!("expected {expected}"))
+    }
+
     /// An error about the value, with what the method expects.
     fn invalid(&self, expected: &str) -> Diagnostic {
         let message = format!("invalid value '{}' for the selection method `{}`", self.value, self.method);
@@ -70,25 +102,22 @@ pub(super) const METHODS: &[Method] = &[
     test_name::METHOD,
     test_type::METHOD,
     resource_type::METHOD,
+    state::METHOD,
     exposure::METHOD,
     metric::METHOD,
+    result::METHOD,
+    source_status::METHOD,
     version::METHOD,
     semantic_model::METHOD,
     saved_query::METHOD,
     unit_test::METHOD,
+    selector::METHOD,
 ];
-
-/// dbt's methods that need what headwater does not read yet: earlier artifacts, `selectors.yml`.
-const NOT_YET: [&str; 4] = ["state", "result", "source_status", "selector"];
 
 /// The method of that name, or an error with the nearest one.
 pub(super) fn find(name: &str) -> Outcome<&'static Method> {
     if let Some(method) = METHODS.iter().find(|method| method.name == name) {
         return Ok(method);
-    }
-    if NOT_YET.contains(&name) {
-        let message = format!("the selection method `{name}:` is not supported yet");
-        return Diagnostic::error("selection-method-unsupported", message).fail();
     }
     let names = METHODS.iter().map(|method| method.name);
     Diagnostic::error("selection-method-unknown", format!("'{name}' is not a valid method name"))

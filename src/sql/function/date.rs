@@ -1,10 +1,11 @@
 //! Dates and times: Redshift's and Snowflake's arithmetic, PostgreSQL's `age`, time zones.
 
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, IntervalMonthDayNanoArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, IntervalMonthDayNanoArray, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::{
     DataType, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimestampMicrosecondType,
@@ -12,6 +13,7 @@ use arrow::datatypes::{
 use chrono::{Datelike, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use datafusion::common::{Result, exec_err};
+use regex::Regex;
 
 use super::calendar::{self, MICROS_PER_DAY, micros, moment};
 use super::{DataTypeOf, Function, Gives, Kind};
@@ -36,6 +38,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
         make_timestamp,
     ),
     Function {
+        name: "without_zone",
+        takes: &[Kind::Any],
+        optional: 0,
+        gives: Gives::From(|given| Ok(given[0].clone())),
+        body: local_texts,
+    },
+    Function {
         name: "at_time_zone",
         takes: &[Kind::Any, Kind::Text],
         optional: 0,
@@ -46,6 +55,30 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 const fn row(name: &'static str, takes: &'static [Kind], optional: usize, gives: DataTypeOf, body: super::Body) -> Function {
     Function { name, takes, optional, gives: Gives::Type(gives), body }
+}
+
+/// A date and time with a zone behind: `Z`, an offset, or a name.
+static ZONED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"^(\s*\d{4}-\d{1,2}-\d{1,2}[T ]\s*\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(?:[zZ]|[+-]\d{1,2}(?::?\d{2}){0,2}|([A-Za-z_]{3,}(?:/[A-Za-z_+0-9-]+)*))\s*$",
+    )
+    .expect("the pattern is a valid regex")
+});
+
+/// The text of a moment without the zone it names; none where it names none. PostgreSQL reads text as a `timestamp` so: the zone
+/// is not looked at (documentation, section 8.5.1.3).
+pub(in crate::sql) fn without_zone(text: &str) -> Option<&str> {
+    ZONED.captures(text)?.get(1).map(|local| local.as_str())
+}
+
+fn local_texts(args: &[ArrayRef], gives: &DataType) -> Result<ArrayRef> {
+    if !gives.is_string() {
+        return Ok(Arc::clone(&args[0]));
+    }
+    let texts = arrow::compute::cast(&args[0], &DataType::Utf8)?;
+    let local = texts.as_string::<i32>().iter().map(|text| text.map(|text| without_zone(text).unwrap_or(text)));
+    let local: ArrayRef = Arc::new(local.collect::<StringArray>());
+    Ok(arrow::compute::cast(&local, gives)?)
 }
 
 type Moments = TimestampMicrosecondArray;

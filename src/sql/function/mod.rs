@@ -7,6 +7,7 @@ mod aggregate;
 mod calendar;
 mod date;
 mod format;
+mod guarded;
 mod json;
 mod lenient;
 pub(super) mod number;
@@ -22,10 +23,13 @@ use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::types;
+
+pub(super) use date::without_zone;
 
 /// Registers every function of ours, over DataFusion's where the name is taken.
 ///
@@ -34,7 +38,7 @@ use super::types;
 pub fn register_functions(ctx: &SessionContext) {
     let files = [date::FUNCTIONS, format::FUNCTIONS, number::FUNCTIONS, text::FUNCTIONS, json::FUNCTIONS];
     let rows = files.into_iter().flatten().map(udf);
-    for function in rows.chain([round::function()]).chain(lenient::functions()) {
+    for function in rows.chain([round::function()]).chain(lenient::functions()).chain(guarded::functions()) {
         if let Ok(old) = ctx.udf(function.name()) {
             old.aliases().iter().for_each(|alias| ctx.deregister_udf(alias));
         }
@@ -205,6 +209,12 @@ impl ScalarUDFImpl for Scalar {
         self.function.coerced(given)
     }
 
+    /// Any value of the function's type: nothing is known of the values, but of what type they are.
+    fn evaluate_bounds(&self, input: &[&Interval]) -> Result<Interval> {
+        let given: Vec<DataType> = input.iter().map(|interval| interval.data_type()).collect();
+        Interval::make_unbounded(&self.return_type(&given)?)
+    }
+
     /// Casts to the type that is there already go away, so that they hide no column from the optimizer.
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
         let [arg] = args.as_slice() else { return Ok(ExprSimplifyResult::Original(args)) };
@@ -212,6 +222,7 @@ impl ScalarUDFImpl for Scalar {
         let same = self.return_type(std::slice::from_ref(&given))? == given;
         let identity = match self.function.name {
             "text" | "numeric" => same,
+            "without_zone" => !given.is_string(),
             "nearest" => same && !given.is_floating(),
             _ => false,
         };

@@ -14,6 +14,7 @@ use sqlparser::ast::{
 
 use super::build::{self, binary, call, cast, literal_text, nested, text};
 use super::{call as calls, pivot, scope, shape, unit};
+use crate::sql::function::without_zone;
 use crate::sql::{SqlError, types};
 
 /// Translates every expression of a statement.
@@ -47,6 +48,11 @@ fn translated(expr: &mut Expr) -> Result<Option<Expr>, SqlError> {
             return calls::translate(function);
         }
         Expr::Cast { kind, expr, data_type, .. } => cast_of(kind, expr, data_type),
+        Expr::TypedString(typed) => match &typed.value.value {
+            Value::SingleQuotedString(literal) => cast_of(&CastKind::Cast, &text(literal), &typed.data_type)
+                .filter(|_| types::arrow_of(&typed.data_type) == Some(types::TIMESTAMP)),
+            _ => None,
+        },
         Expr::Convert { expr, data_type: Some(data_type), .. } => {
             let kind = CastKind::Cast;
             Some(cast_of(&kind, expr, data_type).unwrap_or_else(|| cast((**expr).clone(), data_type.clone())))
@@ -182,6 +188,14 @@ fn cast_of(kind: &CastKind, expr: &Expr, data_type: &DataType) -> Option<Expr> {
             Some(length) => call("left", vec![whole, build::number(length as i64)]),
             None => whole,
         });
+    }
+    if types::arrow_of(data_type) == Some(types::TIMESTAMP) {
+        let local = match literal_text(expr) {
+            Some(literal) => text(without_zone(literal)?),
+            None => call("without_zone", vec![expr.clone()]),
+        };
+        let (kind, data_type) = (kind.clone(), data_type.clone());
+        return Some(Expr::Cast { kind, expr: Box::new(local), data_type, array: false, format: None });
     }
     if is_try {
         return None;

@@ -2,6 +2,7 @@
 {% macro statement(name=none, fetch_result=false, auto_begin=true, language='sql') %}
   {%- if execute -%}
     {%- set text = caller() -%}
+    {%- if name == 'main' -%}{%- do write(text) -%}{%- endif -%}
     {%- set answer, rows = adapter.execute(text, auto_begin=auto_begin, fetch=fetch_result) -%}
     {%- if name is not none -%}
       {{ store_result(name, response=answer, agate_table=rows) }}
@@ -12,6 +13,7 @@
 {# A statement whose SQL was run by someone else, or none: keeps only the answer. #}
 {% macro noop_statement(name=none, message=none, code=none, rows_affected=none, res=none) %}
   {%- set text = caller() -%}
+  {%- if name == 'main' -%}{%- do write(text) -%}{%- endif -%}
   {%- if name is not none -%}
     {{ store_raw_result(name, message=message, code=code, rows_affected=rows_affected, agate_table=res) }}
   {%- endif -%}

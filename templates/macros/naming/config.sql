@@ -6,6 +6,8 @@
 
 {# Whether a test keeps the rows it finds: its `store_failures`, else the flag. #}
 {% macro should_store_failures() %}
+  {%- set kept_as = config.get('store_failures_as') -%}
+  {%- if kept_as -%}{{ return(kept_as != 'ephemeral') }}{%- endif -%}
   {%- set configured = config.get('store_failures') -%}
   {{ return(flags.STORE_FAILURES if configured is none else configured) }}
 {% endmacro %}

@@ -184,7 +184,7 @@ fn refs_search_the_root_then_the_own_package_and_know_versions() {
 #[test]
 fn empty_reads_no_rows() {
     let nodes = vec![model("a", "select 1", &[], json!({})), model("b", "select * from {{ ref('a') }}", &["a"], json!({}))];
-    let flags = CompileFlags { empty: true };
+    let flags = CompileFlags { empty: true, ..CompileFlags::default() };
     let expected = "select * from (select * from \"db\".\"main\".\"a\" where false limit 0) _dbt_limit_subq_a";
     assert_eq!(compiled(&context(nodes, flags), "model.shop.b").unwrap().sql, expected);
 }

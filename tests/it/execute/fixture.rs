@@ -200,6 +200,7 @@ fn node(resource_type: ResourceType, name: &str, raw_code: &str, depends_on: &[&
         depends_on: DependsOn { macros: Vec::new(), nodes: depends_on.iter().map(|id| UniqueId::from(*id)).collect() },
         created_at: 0.0,
         compiled: None,
+        lineage: None,
         test: None,
         model: (resource_type == ResourceType::Model).then(Box::<ModelDetail>::default),
         hook: None,
@@ -273,6 +274,7 @@ pub fn project(root: PathBuf) -> Project {
         docs_paths: Vec::new(),
         asset_paths: Vec::new(),
         config_trees: IndexMap::new(),
+        written_trees: IndexMap::new(),
         vars: config(vars),
         on_run_start: Vec::new(),
         on_run_end: Vec::new(),
@@ -302,6 +304,7 @@ pub fn project(root: PathBuf) -> Project {
         packages_install_path: root.join("dbt_packages"),
         clean_targets: Vec::new(),
         query_comment: Json::Null,
+        selectors: JsonMap::new(),
         flags: JsonMap::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! What materializations decide, from a node and the state of its relation.
 
 use headwater::adapter::{Capabilities, IncrementalWrite, Operation, TableOptions};
-use headwater::compile::CompiledNode;
+use headwater::compile::{CompiledNode, SourceMap};
 use headwater::diagnostic::Outcome;
 use headwater::manifest::Node;
 use headwater::materialization::{Input, RelationState, Switches, Work, find};
@@ -16,6 +16,7 @@ fn decide(node: &Node, state: &RelationState, full_refresh: bool) -> Outcome<Wor
         sql: "select id, v from src".to_string(),
         extra_ctes: Vec::new(),
         relation: node.relation(),
+        source_map: SourceMap::default(),
     };
     let capabilities = Capabilities { late_bound_views: true, merge: true, add_column: true };
     let switches = Switches { full_refresh, store_failures: false };
@@ -29,7 +30,7 @@ fn incremental(settings: Json) -> Node {
 }
 
 fn state(existing: Option<RelationType>, table: &[&str], query: &[&str]) -> RelationState {
-    RelationState { existing, columns: columns(table), query_columns: columns(query) }
+    RelationState { existing, columns: columns(table), query_columns: columns(query), ..RelationState::default() }
 }
 
 fn strings(items: &[&str]) -> Vec<String> {

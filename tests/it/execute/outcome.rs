@@ -183,6 +183,8 @@ fn source(name: &str, freshness: Json) -> Source {
         config: JsonMap::new(),
         unrendered_config: JsonMap::new(),
         patch_path: None,
+        unrendered_database: None,
+        unrendered_schema: None,
         created_at: 0.0,
         location: Location::file("models/_s.yml"),
     }

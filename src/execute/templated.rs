@@ -1,0 +1,93 @@
+//! Materializations written in Jinja: the project's own, a package's, and the built-in ones where the adapter builds by macros.
+
+use std::sync::Arc;
+
+use minijinja::Value;
+use serde_json::{Map, Value as Json, json};
+
+use super::message::Failure;
+use super::node::{Done, cannot_write};
+use super::session::Session;
+use super::target;
+use super::test_outcome::{Counted, judge};
+use crate::artifact::TargetFolder;
+use crate::compile::{CompileContext, CompileScope, CompiledNode, Extras, node_dictionary, value_of};
+use crate::jinja::{Materialized, StatementResult};
+use crate::manifest::Node;
+use crate::name::{ResourceType, UniqueId};
+use crate::result::Status;
+
+/// The macro that builds the node, where a macro does: one that the project or a package brings, or, for an adapter that builds by
+/// macros, the built-in one.
+pub(super) fn macro_of(session: &Session, node: &Node) -> Option<UniqueId> {
+    let name = match node.resource_type {
+        ResourceType::Test => "test",
+        ResourceType::Seed => "seed",
+        ResourceType::Snapshot => "snapshot",
+        _ => node.materialized(),
+    };
+    let found = session.run.jinja.find_materialization(name)?;
+    (!found.built_in || session.run.adapter.builds_by_macros()).then_some(found.macro_id)
+}
+
+/// Runs the materialization; its statement `main` says how it went.
+pub(super) async fn build(
+    session: &Arc<Session>,
+    node: &Arc<Node>,
+    compiled: &CompiledNode,
+    context: &Arc<CompileContext>,
+    macro_id: UniqueId,
+) -> Result<Done, Failure> {
+    let scope = Arc::new(CompileScope::of_node(node, context, extras(node, compiled)));
+    let jinja = session.run.jinja.clone();
+    let outcome = session.blocking(move || jinja.materialize(&macro_id, scope)).await;
+    let made = outcome.map_err(|error| match error.code.starts_with("sql-") {
+        true => Failure::Statement { error, compiled: compiled_path(session, node) },
+        false => Failure::Compilation(error),
+    })?;
+    if let Some(text) = made.written.as_ref().filter(|_| node.resource_type != ResourceType::Seed) {
+        target::write(session, TargetFolder::Run, node, text).map_err(|error| cannot_write(&error))?;
+    }
+    done(session, node, made)
+}
+
+fn compiled_path(session: &Session, node: &Node) -> Option<String> {
+    let has_file = node.resource_type != ResourceType::Seed;
+    has_file.then(|| session.display_path(&session.target_path(TargetFolder::Compiled, node)))
+}
+
+/// What a materialization sees beside the node's own context.
+fn extras(node: &Node, compiled: &CompiledNode) -> Extras {
+    let sql = Value::from(compiled.sql.as_str());
+    let mut model = node_dictionary(node);
+    if node.resource_type != ResourceType::Seed {
+        model["compiled"] = json!(true);
+        model["compiled_code"] = json!(compiled.sql);
+    }
+    Extras::from([("sql".to_string(), sql.clone()), ("compiled_code".to_string(), sql), ("model".to_string(), value_of(&model))])
+}
+
+fn done(session: &Session, node: &Node, made: Materialized) -> Result<Done, Failure> {
+    let Some(main) = made.main else {
+        return Err(Failure::Runtime(format!("main is not being called during running {}", node.resource_type)));
+    };
+    let response = response(&main);
+    if node.resource_type != ResourceType::Test {
+        return Ok(Done { status: Status::Success, message: Some(main.message), failures: None, response });
+    }
+    let counted = Counted::read(node, &main.rows).map_err(Failure::Runtime)?;
+    let verdict = judge(node, &counted, session.run.settings.warn_error);
+    Ok(Done { status: verdict.status, message: verdict.message, failures: Some(verdict.failures), response })
+}
+
+fn response(main: &StatementResult) -> Map<String, Json> {
+    let mut response = Map::new();
+    response.insert("_message".into(), Json::from(main.message.as_str()));
+    if let Some(code) = &main.code {
+        response.insert("code".into(), Json::from(code.as_str()));
+    }
+    if let Some(rows) = main.rows_affected {
+        response.insert("rows_affected".into(), Json::from(rows));
+    }
+    response
+}

@@ -1,0 +1,1 @@
+select {{ ping() }} as id

@@ -1,0 +1,1 @@
+{% fi true %}select 1{% endfi %}

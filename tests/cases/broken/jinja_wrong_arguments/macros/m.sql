@@ -1,0 +1,1 @@
+{% macro one(a) %}{{ a }}{% endmacro %}

@@ -1,0 +1,1 @@
+select uper('x') as id

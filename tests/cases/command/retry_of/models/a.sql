@@ -1,0 +1,1 @@
+select {{ var('column', 'no_such') }} from (select 1 as id) as t

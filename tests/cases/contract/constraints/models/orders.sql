@@ -1,0 +1,1 @@
+select {{ var('id') }} as id, cast(null as varchar) as note

@@ -1,0 +1,5 @@
+{{ config(materialized='table') }}
+select
+    word,
+    word::integer as number
+from {{ ref('words') }}

@@ -1,0 +1,4 @@
+{{ config(materialized='ephemeral') }}
+select id,
+       wrong_in_ephemeral
+from {{ ref('orders') }}

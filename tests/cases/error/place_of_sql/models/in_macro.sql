@@ -1,0 +1,2 @@
+select id, {{ in_euros('price') }} as price
+from {{ ref('orders') }}

@@ -1,0 +1,2 @@
+with recent as (select * from {{ ref('base') }})
+select * from recent

@@ -1,0 +1,1 @@
+select max(day) as day from {{ ref('days') }}

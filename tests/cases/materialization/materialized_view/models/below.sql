@@ -1,0 +1,1 @@
+select n * 10 as n from {{ ref('totals') }}

@@ -1,0 +1,1 @@
+{{ config(tags=['nightly']) }} select 1 as id

@@ -1,0 +1,1 @@
+{{ config(tags=['nightly', 'slow']) }} select * from {{ ref('one') }}

@@ -1,0 +1,3 @@
+{% macro start_anew() %}
+  {%- do run_query('drop schema if exists ' ~ target.schema ~ ' cascade') -%}
+{% endmacro %}

@@ -1,0 +1,2 @@
+{{ config(enabled=var('broken', false)) }}
+select * from case_postgres.nowhere

@@ -1,0 +1,1 @@
+select 1 as key union all select 2

@@ -1,0 +1,2 @@
+{% macro inner() %}1{% endmacro %}
+{% macro outer() %}{{ inner() }}{% endmacro %}

@@ -1,0 +1,1 @@
+{% macro plus() %}1{% endmacro %}

@@ -1,0 +1,1 @@
+select anything_at_all from {{ ref('misspelt_column') }}

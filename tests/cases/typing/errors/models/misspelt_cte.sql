@@ -1,0 +1,2 @@
+with buyers as (select * from {{ ref('customers') }})
+select * from buyer

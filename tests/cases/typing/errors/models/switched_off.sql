@@ -1,0 +1,2 @@
+{{ config(static_analysis='off') }}
+select nosuch from {{ ref('customers') }}

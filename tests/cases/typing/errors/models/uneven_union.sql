@@ -1,0 +1,3 @@
+select id, customer_id from {{ ref('stg_orders') }}
+union all
+select id from {{ ref('customers') }}

@@ -1,0 +1,1 @@
+select id, nobody_knows from {{ source('raw', 'orders') }}
