@@ -12,9 +12,22 @@ pub struct NodeInfo {
     pub name: String,
     /// `view`, `table`, `incremental`, `seed`, `test` …
     pub materialized: String,
+    /// An incremental model that is built batch by batch.
+    pub is_microbatch: bool,
     /// `schema.identifier` for relations; the bare name for tests and operations.
     pub display_name: String,
     pub original_file_path: String,
+}
+
+/// What a line about one batch of a microbatch model needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchInfo {
+    /// From 1.
+    pub index: usize,
+    pub total: usize,
+    /// The batch's beginning: `2024-09-17`.
+    pub label: String,
+    pub node: NodeInfo,
 }
 
 /// Counts for dbt's summary line.
@@ -23,6 +36,8 @@ pub struct Summary {
     pub pass: usize,
     pub warn: usize,
     pub error: usize,
+    /// Those of `error` that are partial successes.
+    pub partial: usize,
     pub skip: usize,
     pub no_op: usize,
     pub total: usize,
@@ -36,7 +51,11 @@ impl Summary {
             match result.status {
                 Status::Success | Status::Pass => summary.pass += 1,
                 Status::Warn => summary.warn += 1,
-                Status::Error | Status::Fail | Status::RuntimeError | Status::PartialSuccess => summary.error += 1,
+                Status::Error | Status::Fail | Status::RuntimeError => summary.error += 1,
+                Status::PartialSuccess => {
+                    summary.error += 1;
+                    summary.partial += 1;
+                }
                 Status::Skipped => summary.skip += 1,
                 Status::NoOp => summary.no_op += 1,
             }
@@ -72,6 +91,13 @@ pub enum Event {
         index: usize,
         total: usize,
         node: NodeInfo,
+        result: Box<NodeResult>,
+    },
+    /// A batch of a microbatch model begins.
+    BatchStarted(BatchInfo),
+    /// It ended; its message is the whole text of an error.
+    BatchFinished {
+        batch: BatchInfo,
         result: Box<NodeResult>,
     },
     /// `elapsed` in seconds; `results` in the order they ended.

@@ -12,6 +12,7 @@ mod rows;
 mod session;
 mod snapshot;
 mod statement;
+mod travel;
 mod write;
 
 use std::path::Path;
@@ -228,6 +229,12 @@ impl Adapter for DataFusion {
         run(&session, plan, limit).await.map_err(|error| placed(error, sql))
     }
 
+    async fn query_as_of(&self, sql: &str, limit: Option<usize>, as_of: &str) -> Result<Rows, AdapterError> {
+        let scope = Scope::as_of(Arc::clone(&self.engine), travel::as_of(as_of));
+        let (session, plan) = scope.plan(sql).await?;
+        run(&session, plan, limit).await
+    }
+
     async fn execute(&self, sql: &str) -> Result<Rows, AdapterError> {
         statement::execute(&self.engine, sql).await
     }
@@ -338,6 +345,18 @@ impl Adapter for DataFusion {
             }
         }
         Ok(entries)
+    }
+
+    async fn hold(&self, relation: &Relation) -> Result<(), AdapterError> {
+        Ok(self.engine.lake.hold(&self.name(relation))?)
+    }
+
+    async fn publish(&self, relation: &Relation) -> Result<(), AdapterError> {
+        Ok(self.engine.lake.publish(&self.name(relation)).await?)
+    }
+
+    async fn discard(&self, relation: &Relation) -> Result<(), AdapterError> {
+        Ok(self.engine.lake.discard(&self.name(relation)).await?)
     }
 
     async fn max_loaded_at(&self, sql: &str) -> Result<Option<DateTime<Utc>>, AdapterError> {

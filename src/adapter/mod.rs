@@ -50,10 +50,20 @@ pub enum IncrementalWrite {
         update_columns: Option<Vec<String>>,
         predicates: Vec<String>,
     },
-    /// Rows whose `keys` appear in the new rows are deleted first; same commit.
+    /// Rows whose `keys` (columns, or SQL over the columns) appear in the new rows are deleted first; same commit.
     DeleteInsert {
         keys: Vec<String>,
         predicates: Vec<String>,
+    },
+    /// Rows whose `keys` (columns, or SQL over the columns) have values that the new rows have too are replaced by the new rows, nulls
+    /// being a value; without keys, all rows. One commit.
+    InsertOverwrite {
+        keys: Vec<String>,
+    },
+    /// Rows for which `replaced` (SQL) holds make place for the new rows for which `taken` holds; same commit.
+    ReplaceWhere {
+        replaced: String,
+        taken: String,
     },
 }
 
@@ -104,6 +114,11 @@ pub enum Operation {
         relation: Relation,
         columns: Vec<String>,
     },
+    /// Gives columns another type; their values are cast.
+    RetypeColumns {
+        relation: Relation,
+        columns: Vec<ColumnType>,
+    },
     /// Create or replace a table from a CSV file; absent column types are inferred.
     LoadSeed {
         relation: Relation,
@@ -142,6 +157,8 @@ pub struct VersionColumns {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableOptions {
     pub partition_by: Vec<String>,
+    /// Columns by which the rows of each write are sorted, so that readers can pass over files and row groups.
+    pub cluster_by: Vec<String>,
     pub description: Option<String>,
     pub column_descriptions: Vec<(String, String)>,
     /// Held to by this write and all later ones.
@@ -233,6 +250,15 @@ pub trait Adapter: Send + Sync {
     }
     /// A query's rows, at most `limit` of them if given.
     async fn query(&self, sql: &str, limit: Option<usize>) -> Result<Rows, AdapterError>;
+    /// A query whose tables are read as they were: `as_of` is a version's number or a moment.
+    async fn query_as_of(&self, _sql: &str, _limit: Option<usize>, as_of: &str) -> Result<Rows, AdapterError> {
+        Err(AdapterError {
+            code: "time-travel-unsupported",
+            message: format!("this engine keeps no versions of its tables: nothing can be read as of {as_of}"),
+            position: None,
+            help: None,
+        })
+    }
     /// Any statement or several separated by `;`; the last one's rows.
     async fn execute(&self, sql: &str) -> Result<Rows, AdapterError>;
     async fn apply(&self, operation: Operation) -> Result<Effect, AdapterError>;
@@ -295,6 +321,23 @@ pub trait Adapter: Send + Sync {
     /// Registers or refreshes an external table; returns a line for people.
     async fn stage_external(&self, table: &ExternalTable) -> Result<String, AdapterError>;
     async fn catalog(&self, relations: &[Relation]) -> Result<Vec<CatalogEntry>, AdapterError>;
+    /// From now on what is done to the relation is seen by this adapter only, until it is published or discarded.
+    async fn hold(&self, relation: &Relation) -> Result<(), AdapterError> {
+        Err(AdapterError {
+            code: "audit-unsupported",
+            message: format!("{relation}: this engine cannot hold a version back until it is tested"),
+            position: None,
+            help: Some("leave out --audit".into()),
+        })
+    }
+    /// Makes what was held back the relation's state for everybody, in one step.
+    async fn publish(&self, _relation: &Relation) -> Result<(), AdapterError> {
+        Ok(())
+    }
+    /// Forgets what was held back.
+    async fn discard(&self, _relation: &Relation) -> Result<(), AdapterError> {
+        Ok(())
+    }
     /// The newest value of a source's `loaded_at` expression, as UTC; for `source freshness`.
     async fn max_loaded_at(&self, sql: &str) -> Result<Option<chrono::DateTime<chrono::Utc>>, AdapterError>;
 }

@@ -1,10 +1,14 @@
 //! The command line as typed: dbt's commands and flags. Nothing is decided here; [`super::settings`] resolves what was typed,
 //! the environment and the project's `flags:` into settings.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use headwater::execute::EarlierBatches;
 use headwater::manifest::JsonMap;
+use headwater::name::UniqueId;
 use serde_json::json;
 
 /// Analytics engineering in one binary: dbt-format projects on an embedded lakehouse.
@@ -107,8 +111,6 @@ pub struct GlobalArgs {
     #[command(flatten)]
     pub state: StateArgs,
     #[command(flatten)]
-    pub refused: RefusedArgs,
-    #[command(flatten)]
     pub accepted: AcceptedArgs,
 }
 
@@ -123,9 +125,6 @@ impl GlobalArgs {
             ("defer_state", json!(state.defer_state)),
             ("defer", json!(state.defer)),
             ("favor_state", json!(state.favor_state)),
-            ("sample", json!(self.refused.sample)),
-            ("event_time_start", json!(self.refused.event_time_start)),
-            ("event_time_end", json!(self.refused.event_time_end)),
         ];
         let typed = args.into_iter().filter(|(_, value)| !value.is_null());
         typed.map(|(key, value)| (key.to_string(), value)).collect()
@@ -152,18 +151,6 @@ pub struct StateArgs {
     /// Another folder than --state for deferring [env: DBT_DEFER_STATE]
     #[arg(long, global = true, value_name = "DIR")]
     pub defer_state: Option<PathBuf>,
-}
-
-/// Flags of dbt's that would change what is done, and that headwater does not carry out yet: it says so instead of doing
-/// something else.
-#[derive(Args, Debug, Clone, Default)]
-pub struct RefusedArgs {
-    #[arg(long, global = true, hide = true, value_name = "WINDOW")]
-    pub sample: Option<String>,
-    #[arg(long, global = true, hide = true, value_name = "TIME")]
-    pub event_time_start: Option<String>,
-    #[arg(long, global = true, hide = true, value_name = "TIME")]
-    pub event_time_end: Option<String>,
 }
 
 /// Flags of dbt's that headwater takes so that scripts keep working, and that change nothing here.
@@ -305,6 +292,21 @@ impl IndirectSelection {
     }
 }
 
+/// Which stretch of time is worked on.
+#[derive(Args, Debug, Clone, Default)]
+pub struct WindowFlags {
+    /// Read only the rows of a stretch of time from refs and sources with an `event_time`: '3 days' (up to now) or '{start: 2024-09-01,
+    /// end: 2024-09-08}' [env: DBT_SAMPLE]
+    #[arg(long, value_name = "WINDOW")]
+    pub sample: Option<String>,
+    /// Where the batches of microbatch models begin, in UTC; with --event-time-end [env: DBT_EVENT_TIME_START]
+    #[arg(long, value_name = "TIME")]
+    pub event_time_start: Option<String>,
+    /// Where they end (not part of it) [env: DBT_EVENT_TIME_END]
+    #[arg(long, value_name = "TIME")]
+    pub event_time_end: Option<String>,
+}
+
 /// How nodes are run.
 #[derive(Args, Debug, Clone, Default)]
 pub struct RunFlags {
@@ -318,6 +320,12 @@ pub struct RunFlags {
     pub empty: bool,
     #[arg(long, hide = true)]
     pub no_empty: bool,
+    #[command(flatten)]
+    pub windows: WindowFlags,
+    /// With build: publish a new version of a node only when its tests have passed; until then, and if they fail, readers have the
+    /// version before
+    #[arg(long)]
+    pub audit: bool,
     /// Keep the rows that fail tests in tables [env: DBT_STORE_FAILURES]
     #[arg(long)]
     pub store_failures: bool,
@@ -334,6 +342,18 @@ pub struct RunFlags {
     /// What artifacts keep of a command's own arguments: the macro of `run-operation`, the flags of `docs generate`.
     #[arg(skip)]
     pub command_args: JsonMap,
+    /// What `retry` knows of the run that it repeats.
+    #[arg(skip)]
+    pub earlier: EarlierRun,
+}
+
+/// The run that is repeated.
+#[derive(Debug, Clone, Default)]
+pub struct EarlierRun {
+    /// When it began: what is counted from now was counted from there.
+    pub started_at: Option<DateTime<Utc>>,
+    /// How far its microbatch models came.
+    pub batches: BTreeMap<UniqueId, EarlierBatches>,
 }
 
 /// dbt 2.0's words for how far SQL is checked before it is sent.
@@ -565,6 +585,9 @@ pub struct ShowArgs {
     pub full_refresh: bool,
     #[command(flatten)]
     pub introspection: Introspection,
+    /// Read tables as they were: a version's number, or a time in UTC such as '2024-09-17 10:00'
+    #[arg(long, value_name = "VERSION|TIME")]
+    pub as_of: Option<String>,
     /// At most so many rows; -1 for all
     #[arg(long, default_value_t = 5, allow_hyphen_values = true, value_name = "N")]
     pub limit: i64,

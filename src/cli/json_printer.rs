@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use crate::cli::args::LogLevel;
 use crate::cli::line::{self, Manner};
 use crate::cli::output::Output;
-use headwater::event::{Event, EventSink, NodeInfo, Summary};
+use headwater::event::{BatchInfo, Event, EventSink, NodeInfo, Summary};
 use headwater::name::ResourceType;
 use headwater::result::{NodeResult, Status};
 
@@ -81,6 +81,21 @@ impl JsonPrinter {
         self.print(Line::new(finished_name(node, result), level, message, data));
     }
 
+    fn batch_started(&self, batch: &BatchInfo) {
+        let data = json!({"batch_index": batch.index, "total_batches": batch.total, "description": batch_words(batch),
+            "node_info": node_info(&batch.node, "started", None)});
+        self.print(Line::new(("LogStartBatch", "Q045"), LogLevel::Info, line::batch_started(batch, self.manner), data));
+    }
+
+    fn batch_finished(&self, batch: &BatchInfo, result: &NodeResult) {
+        let status = serde_json::to_value(result.status).unwrap_or(Json::Null);
+        let (level, message) = line::batch_finished(batch, result, self.manner);
+        let data = json!({"batch_index": batch.index, "total_batches": batch.total, "description": batch_words(batch),
+            "status": status, "execution_time": result.execution_time, "message": result.message,
+            "node_info": node_info(&batch.node, status.as_str().unwrap_or_default(), Some(result))});
+        self.print(Line::new(("LogBatchResult", "Q046"), level, message, data));
+    }
+
     fn run_finished(&self, elapsed: f64, summary: &Summary, results: &[NodeResult], interrupted: bool) {
         for result in results.iter().filter(|result| result.is_failure() || result.status == Status::Warn) {
             let message = result.message.clone().unwrap_or_default();
@@ -91,7 +106,7 @@ impl JsonPrinter {
             let data = json!({"msg": message, "unique_id": result.unique_id, "failures": result.failures});
             self.print(Line::new(name, level, message, data));
         }
-        let data = json!({"num_errors": summary.error, "num_warnings": summary.warn, "num_partial_success": 0,
+        let data = json!({"num_errors": summary.error - summary.partial, "num_warnings": summary.warn, "num_partial_success": summary.partial,
             "execution_time": elapsed});
         let level = if summary.error > 0 || interrupted { LogLevel::Error } else { LogLevel::Info };
         self.print(Line::new(("EndOfRunSummary", "Z030"), level, line::verdict(summary, interrupted, self.manner.style), data));
@@ -127,11 +142,17 @@ impl EventSink for JsonPrinter {
             Event::RunStarted { counts, threads } => self.run_started(&counts, threads),
             Event::NodeStarted { index, total, node } => self.node_started(index, total, &node),
             Event::NodeFinished { index, total, node, result } => self.node_finished(index, total, &node, &result),
+            Event::BatchStarted(batch) => self.batch_started(&batch),
+            Event::BatchFinished { batch, result } => self.batch_finished(&batch, &result),
             Event::RunFinished { elapsed, summary, results, interrupted } => {
                 self.run_finished(elapsed, &summary, &results, interrupted);
             }
         }
     }
+}
+
+fn batch_words(batch: &BatchInfo) -> String {
+    format!("batch {} of {}", batch.label, batch.node.display_name)
 }
 
 /// dbt's name and code of the line that tells how a node ended.

@@ -1,6 +1,6 @@
 //! The words of a run's lines, in dbt's form: what text output, JSON logs and the log file say alike.
 
-use headwater::event::{NodeInfo, Summary};
+use headwater::event::{BatchInfo, NodeInfo, Summary};
 use headwater::name::ResourceType;
 use headwater::result::{NodeResult, Status};
 
@@ -27,6 +27,25 @@ pub fn finished(index: usize, total: usize, node: &NodeInfo, result: &NodeResult
     let time = format!(" in {:.2}s", result.execution_time);
     let time = if result.status == Status::Skipped { "" } else { &time };
     (level, format!("{head} [{outcome}{time}]"))
+}
+
+/// `Batch 1 of 4 START batch 2024-09-17 of main.events ........ [RUN]`.
+pub fn batch_started(batch: &BatchInfo, manner: Manner) -> String {
+    let text = format!("{} of {} START batch {} of {}", batch.index, batch.total, batch.label, batch.node.display_name);
+    format!("Batch {} [RUN]", dotted(&text, manner.width))
+}
+
+/// The level and the text of a finished batch's line.
+pub fn batch_finished(batch: &BatchInfo, result: &NodeResult, manner: Manner) -> (LogLevel, String) {
+    let style = manner.style;
+    let message = result.message.as_deref().unwrap_or_default();
+    let (level, words, outcome) = match result.status {
+        Status::Success => (LogLevel::Info, "OK created", style.green(message)),
+        Status::Skipped => (LogLevel::Info, "SKIP", style.yellow("SKIPPED")),
+        _ => (LogLevel::Error, "ERROR creating", style.red("ERROR")),
+    };
+    let text = format!("{} of {} {words} batch {} of {}", batch.index, batch.total, batch.label, batch.node.display_name);
+    (level, format!("Batch {} [{outcome} in {:.2}s]", dotted(&text, manner.width), result.execution_time))
 }
 
 /// dbt's last line.
@@ -65,11 +84,12 @@ pub fn verdict(summary: &Summary, interrupted: bool, style: Style) -> String {
     if summary.error == 0 && summary.warn == 0 {
         return style.green("Completed successfully");
     }
-    let text = format!(
-        "Completed with {}, 0 partial successes, and {}:",
-        plural(summary.error, "error"),
-        plural(summary.warn, "warning")
-    );
+    let partial = if summary.partial == 1 { "1 partial success" } else { &format!("{} partial successes", summary.partial) };
+    let (errors, warnings) = (summary.error - summary.partial, plural(summary.warn, "warning"));
+    if errors == 0 && summary.partial > 0 {
+        return style.yellow(&format!("Completed with {partial} and {warnings}"));
+    }
+    let text = format!("Completed with {}, {partial}, and {warnings}:", plural(errors, "error"));
     if summary.error > 0 { style.red(&text) } else { style.yellow(&text) }
 }
 
@@ -94,6 +114,7 @@ pub fn counted(counts: &[(ResourceType, usize)]) -> String {
 /// `sql view model main.stg_orders`, `test not_null_x`, `seed file main.raw`.
 pub fn describe(node: &NodeInfo) -> String {
     match node.resource_type {
+        ResourceType::Model if node.is_microbatch => format!("sql microbatch model {}", node.display_name),
         ResourceType::Model => format!("sql {} model {}", node.materialized, node.display_name),
         ResourceType::Seed => format!("seed file {}", node.display_name),
         ResourceType::Operation => format!("hook: {}", node.display_name),
@@ -160,7 +181,11 @@ fn outcome(node: &NodeInfo, result: &NodeResult, manner: Manner) -> (LogLevel, S
             };
             (LogLevel::Info, format!("SKIP {kind} {}", node.display_name), style.yellow("SKIP"))
         }
-        Status::Error | Status::RuntimeError | Status::PartialSuccess => {
+        Status::PartialSuccess => {
+            let message = result.message.clone().unwrap_or_default();
+            (LogLevel::Info, format!("PARTIALLY created {what}"), style.yellow(&message))
+        }
+        Status::Error | Status::RuntimeError => {
             let verb = match node.resource_type {
                 _ if manner.compiling => "ERROR compiling",
                 ResourceType::Test => "ERROR",

@@ -13,6 +13,7 @@ mod session;
 mod settings;
 mod style;
 mod warning;
+mod window;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -12,7 +12,7 @@ use crate::cli::args::LogLevel;
 use crate::cli::line::{self, Manner};
 use crate::cli::output::Output;
 use crate::cli::render;
-use headwater::event::{Event, EventSink, NodeInfo, Summary};
+use headwater::event::{BatchInfo, Event, EventSink, NodeInfo, Summary};
 use headwater::name::ResourceType;
 use headwater::result::{NodeResult, Status};
 
@@ -93,6 +93,17 @@ impl TextPrinter {
         self.line(level, &text);
     }
 
+    /// A batch's line; the reason of a failure stands below it, since the model's own result only counts the batches.
+    fn batch_finished(&self, batch: &BatchInfo, result: &NodeResult) {
+        let (level, text) = line::batch_finished(batch, result, self.manner);
+        self.line(level, &text);
+        if result.status == Status::Error {
+            for line in result.message.as_deref().unwrap_or_default().lines() {
+                self.line(level, &format!("  {line}"));
+            }
+        }
+    }
+
     fn run_finished(&self, elapsed: f64, summary: &Summary, results: &[NodeResult], interrupted: bool) {
         if let Some(bar) = self.lock().bar.take() {
             bar.finish_and_clear();
@@ -149,6 +160,8 @@ impl EventSink for TextPrinter {
             Event::RunStarted { counts, threads } => self.run_started(&counts, threads),
             Event::NodeStarted { index, total, node } => self.node_started(index, total, &node),
             Event::NodeFinished { index, total, node, result } => self.node_finished(index, total, &node, &result),
+            Event::BatchStarted(batch) => self.line(LogLevel::Debug, &line::batch_started(&batch, self.manner)),
+            Event::BatchFinished { batch, result } => self.batch_finished(&batch, &result),
             Event::RunFinished { elapsed, summary, results, interrupted } => {
                 self.run_finished(elapsed, &summary, &results, interrupted);
             }

@@ -21,6 +21,7 @@ use crate::cli::output::{Output, Outputs};
 use crate::cli::printer::TextPrinter;
 use crate::cli::settings::Settings;
 use crate::cli::style::Style;
+use crate::cli::window::{TypedWindows, Windows};
 
 /// What a command has to work with.
 pub struct Session {
@@ -108,7 +109,10 @@ impl Session {
             Err(error) => return Err(self.complain(&self.folder(), *error)),
         };
         let project = Arc::new(project);
-        let settings = self.run_settings(which, flags, &project);
+        let settings = match self.run_settings(which, flags, &project) {
+            Ok(settings) => settings,
+            Err(error) => return Err(self.complain(&project.root, *error)),
+        };
         let invocation = self.invocation(which, flags, (&settings, &project));
         Ok(Prepared { project, events, settings, invocation })
     }
@@ -140,6 +144,7 @@ impl Session {
     fn invocation(&self, which: &str, flags: &RunFlags, (settings, project): (&RunSettings, &Project)) -> Invocation {
         let mut args = self.settings.artifact_args(which);
         args.extend(run_args(flags, settings));
+        args.extend(self.windows(flags).artifact_args());
         args.extend(self.args.artifact_args());
         let by_project = || project.flags.get("partial_parse").and_then(serde_json::Value::as_bool);
         Invocation {
@@ -152,10 +157,12 @@ impl Session {
     }
 
     /// The run's flags: typed, then from the environment, then the project's `flags:`.
-    fn run_settings(&self, which: &str, flags: &RunFlags, project: &Project) -> RunSettings {
+    fn run_settings(&self, which: &str, flags: &RunFlags, project: &Project) -> Outcome<RunSettings> {
         let on = |typed: bool, name: &str| self.settings.environment_flag(self.world.as_ref(), name, typed);
         let project_flag = |name: &str| project.flags.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false);
-        RunSettings {
+        let started_at = flags.earlier.started_at.unwrap_or(self.settings.started_at);
+        let Windows { sample, event_time_start, event_time_end } = self.windows(flags).read(started_at)?;
+        Ok(RunSettings {
             which: which.to_string(),
             threads: project.target.threads.max(1),
             full_refresh: on(flags.full_refresh, "DBT_FULL_REFRESH"),
@@ -164,8 +171,24 @@ impl Session {
             store_failures: on(flags.store_failures, "DBT_STORE_FAILURES") || project_flag("store_failures"),
             warn_error: self.settings.warnings.all_errors || project_flag("warn_error"),
             no_introspect: flags.no_introspect,
+            audit: flags.audit,
+            sample,
+            event_time_start,
+            event_time_end,
+            started_at: Some(started_at),
+            batches: flags.earlier.batches.clone(),
             deferred: Arc::default(),
             types: self.type_check(which, flags.static_analysis),
+            ..RunSettings::default()
+        })
+    }
+
+    fn windows(&self, flags: &RunFlags) -> TypedWindows {
+        let text = |typed: Option<&String>, name: &str| self.settings.environment_text(self.world.as_ref(), name, typed);
+        TypedWindows {
+            sample: text(flags.windows.sample.as_ref(), "DBT_SAMPLE"),
+            event_time_start: text(flags.windows.event_time_start.as_ref(), "DBT_EVENT_TIME_START"),
+            event_time_end: text(flags.windows.event_time_end.as_ref(), "DBT_EVENT_TIME_END"),
         }
     }
 
@@ -201,6 +224,7 @@ fn run_args(flags: &RunFlags, settings: &RunSettings) -> JsonMap {
         ("store_failures", json!(settings.store_failures)),
         ("introspect", json!(!settings.no_introspect)),
         ("threads", json!(settings.threads)),
+        ("audit", json!(settings.audit)),
     ];
     args.into_iter().map(|(key, value)| (key.to_string(), value)).chain(flags.command_args.clone()).collect()
 }

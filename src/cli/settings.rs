@@ -67,7 +67,6 @@ pub const LOG_NAME: &str = "headwater.log";
 impl Settings {
     pub fn resolve(args: &GlobalArgs, world: &dyn World) -> Outcome<Self> {
         let env = Environment { world };
-        refuse(args, &env)?;
         let quiet = env.flag(args.quiet, args.no_quiet, "DBT_QUIET");
         let debug = env.flag(args.debug, args.no_debug, "DBT_DEBUG");
         let level = args.log_level.or_else(|| level_named(&env.text("DBT_LOG_LEVEL")?)).unwrap_or(LogLevel::Info);
@@ -115,6 +114,11 @@ impl Settings {
         Environment { world }.flag(typed, false, name).unwrap_or(false)
     }
 
+    /// The value of an option: typed, or from an environment variable.
+    pub fn environment_text(&self, world: &dyn World, name: &str, typed: Option<&String>) -> Option<String> {
+        typed.cloned().or_else(|| Environment { world }.text(name))
+    }
+
     /// The settings as `run_results.json` keeps them under `args`.
     pub fn artifact_args(&self, which: &str) -> JsonMap {
         let mut args = JsonMap::new();
@@ -151,19 +155,6 @@ impl Environment<'_> {
         let value = self.text(name)?.to_lowercase();
         Some(matches!(value.as_str(), "1" | "true" | "t" | "yes" | "y" | "on"))
     }
-}
-
-/// Flags that would change what is done and are not carried out yet end the command, also where a variable sets them.
-fn refuse(args: &GlobalArgs, env: &Environment<'_>) -> Outcome<()> {
-    let typed = &args.refused;
-    let reason = if typed.sample.is_some() || env.text("DBT_SAMPLE").is_some() {
-        ("--sample", "sample mode is not supported yet", "leave the flag out, or use --empty to check that the SQL runs")
-    } else if typed.event_time_start.is_some() || typed.event_time_end.is_some() {
-        ("--event-time-start", "microbatch models are not supported yet", "leave the flags --event-time-start and -end out")
-    } else {
-        return Ok(());
-    };
-    Diagnostic::error("not-supported-yet", format!("{}: {}", reason.0, reason.1)).help(reason.2).fail()
 }
 
 fn warning_rules(args: &GlobalArgs, env: &Environment<'_>) -> Outcome<WarningRules> {

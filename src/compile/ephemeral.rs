@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use indexmap::IndexMap;
 
 use super::source_map::{SourceMap, Traced};
-use super::{CompileContext, CompiledNode, Extras, render_node};
+use super::{CompileContext, CompileScope, CompiledNode, Extras, render_node};
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::ExtraCte;
 use crate::name::UniqueId;
@@ -104,7 +104,9 @@ fn render_parts(id: &UniqueId, context: &Arc<CompileContext>) -> Outcome<Parts> 
         error.trace.push(format!("in ephemeral model {} ({})", node.name, node.original_file_path));
         error
     };
-    let (traced, parents) = render_node(&Arc::new(node.clone()), context, Extras::new()).map_err(trace)?;
+    let node = Arc::new(node.clone());
+    let scope = Arc::new(CompileScope::of_node(&node, context, Extras::new()));
+    let (traced, parents) = render_node(&node, scope).map_err(trace)?;
     Ok(Parts { traced: Arc::new(traced), ctes: collect(&parents, context)? })
 }
 

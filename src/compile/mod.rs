@@ -4,6 +4,7 @@
 //! (`run_query`, `adapter.get_columns_in_relation`) go to the database through [`Introspect`], blocking, so compiling
 //! belongs on a blocking thread.
 
+mod batch;
 mod dictionary;
 mod ephemeral;
 mod fixture;
@@ -30,6 +31,7 @@ use crate::project::Project;
 
 use source_map::Traced;
 
+pub use batch::{Batch, BatchPlan, BatchSize, Window, in_order, iso, moment};
 pub use dictionary::{graph_dictionary, node_dictionary};
 pub use ephemeral::inject_ctes;
 pub use fixture::{Fixture, FixtureRows, expected_sql, fixture_sql};
@@ -67,6 +69,8 @@ impl CompiledNode {
 pub struct CompileFlags {
     /// `--empty`: every ref and source reads no rows.
     pub empty: bool,
+    /// `--sample`: refs and sources with an `event_time` read the rows of this window only.
+    pub sample: Option<Window>,
     /// `--defer`: where a `ref` finds nodes that are not built here.
     pub deferred: Arc<HashMap<UniqueId, Relation>>,
 }
@@ -123,16 +127,26 @@ pub fn compile(node: &Arc<Node>, context: &Arc<CompileContext>) -> Outcome<Compi
     compile_with(node, context, Extras::new())
 }
 
+/// [`compile`] for one batch of a microbatch model: what it reads is narrowed to the batch's stretch of time.
+pub fn compile_batch(node: &Arc<Node>, context: &Arc<CompileContext>, batch: Batch) -> Outcome<CompiledNode> {
+    let scope = CompileScope::of_node(node, context, Extras::new()).for_batch(batch);
+    compile_in(node, context, Arc::new(scope))
+}
+
 /// [`compile`] with further names in the render's context, such as `results` in `on-run-end`.
 pub fn compile_with(node: &Arc<Node>, context: &Arc<CompileContext>, extras: Extras) -> Outcome<CompiledNode> {
-    let relation = node.relation();
     if node.resource_type == ResourceType::Seed {
+        let relation = node.relation();
         let (sql, extra_ctes, source_map) = (String::new(), Vec::new(), SourceMap::default());
         return Ok(CompiledNode { unique_id: node.unique_id.clone(), sql, extra_ctes, relation, source_map });
     }
-    let (traced, parents) = render_node(node, context, extras)?;
+    compile_in(node, context, Arc::new(CompileScope::of_node(node, context, extras)))
+}
+
+fn compile_in(node: &Arc<Node>, context: &Arc<CompileContext>, scope: Arc<CompileScope>) -> Outcome<CompiledNode> {
+    let (traced, parents) = render_node(node, scope)?;
     let ctes = ephemeral::collect(&parents, context)?;
-    Ok(CompiledNode::assembled(&node.unique_id, &traced, &ctes, relation))
+    Ok(CompiledNode::assembled(&node.unique_id, &traced, &ctes, node.relation()))
 }
 
 /// Renders text that stands in a node's config, such as a hook, with the node's own scope.
@@ -149,14 +163,13 @@ pub fn render_in_node(
 }
 
 /// The text of one node and the ephemeral models its `ref`s named, in order of the first call.
-fn render_node(node: &Arc<Node>, context: &Arc<CompileContext>, extras: Extras) -> Outcome<(Traced, Vec<UniqueId>)> {
+fn render_node(node: &Arc<Node>, scope: Arc<CompileScope>) -> Outcome<(Traced, Vec<UniqueId>)> {
     if node.language == "python" {
         return Diagnostic::error("python-model", format!("model `{}` is written in Python; only SQL models can run", node.name))
             .at(node.location.clone())
             .help("rewrite it in SQL, or disable it with `enabled: false`")
             .fail();
     }
-    let scope = Arc::new(CompileScope::of_node(node, context, extras));
     let text = match node.test.as_deref().filter(|test| !test.name.is_empty()) {
         Some(test) => generic_test::render(node, test, &scope),
         None => {
@@ -165,7 +178,7 @@ fn render_node(node: &Arc<Node>, context: &Arc<CompileContext>, extras: Extras) 
                 source: node.raw_code.as_str().into(),
                 location: node.location.clone(),
             };
-            context.jinja.render_traced(&template, scope.clone())
+            scope.context().jinja.render_traced(&template, scope.clone())
         }
     };
     let text = text.map_err(|error| place(error, node))?;

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 use minijinja::Value;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
+use super::batch::{Batch, Window};
 use super::dictionary::{node_dictionary, without_nulls};
 use super::ephemeral::cte_name;
 use super::lookup::Found;
@@ -14,9 +15,9 @@ use super::{CompileContext, Extras, value_of};
 use crate::adapter::seed_rows;
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::event::Event;
-use crate::jinja::{Introspect, NodeScope, RefAnswer};
-use crate::manifest::{JsonMap, Node, RefArgs};
-use crate::name::{Relation, RelationType, ResourceType, UniqueId};
+use crate::jinja::{self, Introspect, NodeScope, RefAnswer};
+use crate::manifest::{Column, JsonMap, Node, RefArgs};
+use crate::name::{Relation, RelationType, ResourceType, UniqueId, quote_identifier};
 use crate::rows::Rows;
 
 /// One render's scope: a node's, or an operation's that belongs to no node.
@@ -29,6 +30,8 @@ pub struct CompileScope {
     checked: bool,
     ephemeral: Mutex<IndexSet<UniqueId>>,
     model: OnceLock<Value>,
+    /// The batch of a microbatch model that is compiled.
+    batch: Option<Batch>,
 }
 
 impl CompileScope {
@@ -51,7 +54,13 @@ impl CompileScope {
             checked,
             ephemeral: Mutex::default(),
             model: OnceLock::new(),
+            batch: None,
         }
+    }
+
+    /// The same scope for one batch.
+    pub(super) fn for_batch(self, batch: Batch) -> Self {
+        Self { batch: Some(batch), ..self }
     }
 
     pub fn context(&self) -> &Arc<CompileContext> {
@@ -81,7 +90,7 @@ impl CompileScope {
     fn answer(&self, node: &Node) -> Outcome<RefAnswer> {
         let relation = self.context.flags.deferred.get(&node.unique_id).cloned().unwrap_or_else(|| node.relation());
         if !node.is_ephemeral() {
-            let rendered = self.context.flags.empty.then(|| empty_subquery(&relation));
+            let rendered = self.narrowed(&relation, &node.config, &node.columns);
             return Ok(RefAnswer { relation, relation_type: built_as(node), rendered });
         }
         if self.node.is_none() {
@@ -95,6 +104,32 @@ impl CompileScope {
         self.ephemeral.lock().unwrap_or_else(PoisonError::into_inner).insert(node.unique_id.clone());
         let rendered = Some(cte_name(&node.alias));
         Ok(RefAnswer { relation, relation_type: Some(RelationType::Ephemeral), rendered })
+    }
+
+    /// What is read in place of a relation: no rows under `--empty`, the rows of a stretch of time for a batch and under `--sample`.
+    fn narrowed(&self, relation: &Relation, config: &JsonMap, columns: &IndexMap<String, Column>) -> Option<String> {
+        let empty = self.context.flags.empty.then(|| empty_subquery(relation));
+        let filtered = |window: Window| {
+            let name = config.get("event_time").and_then(Json::as_str).filter(|name| !name.is_empty())?;
+            let quoted = columns.get(name).and_then(|column| column.quote).unwrap_or(false);
+            let condition = window.condition(&if quoted { quote_identifier(name) } else { name.to_string() });
+            let rows = empty.clone().unwrap_or_else(|| relation.render());
+            Some(format!("(select * from {rows} where {condition}) _dbt_et_filter_subq_{}", relation.identifier))
+        };
+        self.window().and_then(filtered).or_else(|| empty.clone())
+    }
+
+    /// The stretch of time to which models and snapshots read.
+    fn window(&self) -> Option<Window> {
+        let node = self.node.as_ref()?;
+        if !matches!(node.resource_type, ResourceType::Model | ResourceType::Snapshot) {
+            return None;
+        }
+        match (self.batch, self.context.flags.sample) {
+            (Some(batch), Some(sample)) => Some(batch.window.within(sample)),
+            (Some(batch), None) => Some(batch.window),
+            (None, sample) => sample,
+        }
     }
 
     pub(super) fn not_found(
@@ -176,7 +211,7 @@ impl NodeScope for CompileScope {
                 .fail();
         };
         let relation = target.relation();
-        let rendered = self.context.flags.empty.then(|| empty_subquery(&relation));
+        let rendered = self.narrowed(&relation, &target.config, &target.columns);
         let relation_type = target.external.is_some().then_some(RelationType::External);
         Ok(RefAnswer { relation, relation_type, rendered })
     }
@@ -212,8 +247,11 @@ impl NodeScope for CompileScope {
 
     fn model(&self) -> Value {
         let build = || match &self.node {
-            Some(node) => value_of(&without_nulls(node_dictionary(node))),
-            None => value_of(&serde_json::json!({})),
+            Some(node) => {
+                let model = value_of(&without_nulls(node_dictionary(node)));
+                self.batch.map_or_else(|| model.clone(), |batch| with_batch(&model, batch))
+            }
+            None => value_of(&json!({})),
         };
         self.model.get_or_init(build).clone()
     }
@@ -272,6 +310,19 @@ impl NodeScope for CompileScope {
         warning.location = self.node.as_ref().map(|node| node.location.clone());
         self.context.events.emit(Event::Diagnostic(warning));
     }
+}
+
+/// `model` with `model.batch`: the batch's id, and its two ends as moments.
+fn with_batch(model: &Value, batch: Batch) -> Value {
+    let Window { start, end } = batch.window;
+    let batch = Value::from_pairs([
+        ("id", Value::from(batch.id())),
+        ("event_time_start", jinja::utc(start)),
+        ("event_time_end", jinja::utc(end)),
+    ]);
+    let keys = model.try_iter().into_iter().flatten();
+    let entries = keys.map(|key| (key.clone(), model.get_item(&key).unwrap_or_default()));
+    Value::from_pairs(entries.chain([(Value::from("batch"), batch)]))
 }
 
 /// A node's hooks as dbt's dictionaries: `sql`, `transaction`, `index`.

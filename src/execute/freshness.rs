@@ -125,6 +125,7 @@ fn info(source: &Source) -> NodeInfo {
         resource_type: ResourceType::Source,
         name: source.name.clone(),
         materialized: "freshness".to_string(),
+        is_microbatch: false,
         display_name: format!("{}.{}", source.source_name, source.name),
         original_file_path: source.original_file_path.clone(),
     }

@@ -37,6 +37,11 @@ impl When {
         }
     }
 
+    /// Whether it comes before the node is built.
+    pub fn is_before(self) -> bool {
+        matches!(self, Self::BeforeStart | Self::Before)
+    }
+
     fn in_transaction(self) -> bool {
         matches!(self, Self::Before | Self::After)
     }

@@ -53,6 +53,14 @@ impl Failure {
         framed(&format!("{kind} Error"), &body)
     }
 
+    /// The same failure where the compiled text lies in another file.
+    pub fn compiled_at(mut self, path: &str) -> Self {
+        if let Self::Database { sent: Some(Sent { compiled: Some(file), .. }), .. } = &mut self {
+            file.path = Some(path.to_string());
+        }
+        self
+    }
+
     /// Without the frame: hooks put their own around it.
     pub fn body(&self, run: &RunRequest) -> (&'static str, String) {
         match self {

@@ -4,6 +4,7 @@
 //! `on-run-end`. A node goes: compile, pre-hooks, materialize, post-hooks. Nothing a node does ends the run: mistakes, the
 //! engine's errors and panics become results.
 
+mod audit;
 mod clock;
 mod clone;
 mod contract;
@@ -13,6 +14,7 @@ mod freshness;
 mod hook;
 mod input_columns;
 mod message;
+mod microbatch;
 mod node;
 mod operation;
 mod prepare;
@@ -22,21 +24,24 @@ mod session;
 mod shared_scan;
 mod show;
 mod snapshot;
+mod strategy;
 mod table_diff;
 mod target;
 mod templated;
 mod test_outcome;
 mod unit_test;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapter::Adapter;
+use crate::compile::Window;
 use crate::event::{Event, EventSink, Summary};
 use crate::jinja::Jinja;
 use crate::manifest::{Compiled, JsonMap, Manifest, NodeLineage};
@@ -48,6 +53,7 @@ use crate::world::World;
 
 pub use defer::deferred;
 pub use freshness::{FreshnessOutcome, source_freshness};
+pub use microbatch::EarlierBatches;
 pub use operation::run_operation;
 pub use show::{ShowSubject, Shown, compile_text, show};
 pub use test_outcome::{Counted, Verdict, judge};
@@ -81,6 +87,20 @@ pub struct RunSettings {
     pub warn_error: bool,
     /// `--no-introspect` switches it off: `compile` then asks the database nothing.
     pub no_introspect: bool,
+    /// `show --as-of`: tables are read as they were, at a version or a moment.
+    pub as_of: Option<String>,
+    /// `build --audit`: a new version is published only when the node's tests have passed.
+    pub audit: bool,
+    /// `--sample`: refs and sources with an `event_time` read this window only, and microbatch models have its batches.
+    pub sample: Option<Window>,
+    /// `--event-time-start` and `--event-time-end`: which batches microbatch models have.
+    pub event_time_start: Option<DateTime<Utc>>,
+    pub event_time_end: Option<DateTime<Utc>>,
+    /// When the command began: microbatch models end there. `retry` sets it to the beginning of the run it repeats.
+    pub started_at: Option<DateTime<Utc>>,
+    /// The batches that `retry` runs of each microbatch model: what `batch_results` of its entry in `run_results.json` holds, read by
+    /// [`EarlierBatches::from_json`]. A model that is not in it has the batches of any run.
+    pub batches: BTreeMap<UniqueId, EarlierBatches>,
     /// `--defer`: the nodes that are read from another place than their own.
     pub deferred: Arc<HashMap<UniqueId, Relation>>,
     /// `--static-analysis`.

@@ -9,10 +9,11 @@ use super::hook::{self, When};
 use super::message::{CompiledFile, Failure, Sent};
 use super::session::Session;
 use super::test_outcome::{Counted, judge};
-use super::{clone, contract, script, snapshot, target, templated};
+use super::{clone, contract, microbatch, script, snapshot, strategy, target, templated};
 use crate::adapter::{AdapterError, Effect, Operation};
 use crate::artifact::TargetFolder;
-use crate::compile::{CompileContext, CompiledNode, compile};
+use crate::compile::{Batch, CompileContext, CompiledNode, compile, compile_batch};
+use crate::event::Event;
 use crate::manifest::Node;
 use crate::materialization::{self, Facts, Input, RelationState, Work};
 use crate::name::ResourceType;
@@ -46,6 +47,9 @@ impl Done {
 
 /// Runs one node to its result. Never fails: every error is in the result.
 pub(super) async fn run(session: &Arc<Session>, node: &Arc<Node>, thread_id: String) -> NodeResult {
+    if microbatch::applies(session, node) {
+        return microbatch::run(session, node, thread_id).await;
+    }
     let mut clock = Clock::start();
     let mut compiled = None;
     let outcome = work(session, node, &mut clock, &mut compiled).await;
@@ -135,6 +139,46 @@ async fn compile_step(session: &Arc<Session>, node: &Arc<Node>, context: &Arc<Co
     Ok(compiled)
 }
 
+/// One batch of a microbatch model: compiled for its stretch of time, written, with the hooks of `moments` around it.
+pub(super) async fn batch_step(
+    session: &Arc<Session>,
+    node: &Arc<Node>,
+    batch: Batch,
+    moments: &[When],
+) -> Result<Effect, Failure> {
+    let (context, subject) = (session.context.clone(), node.clone());
+    let compiled = session.blocking(move || compile_batch(&subject, &context, batch)).await?;
+    let label = batch.label();
+    let path = target::write_batch(session, TargetFolder::Compiled, node, &label, &compiled.sql)
+        .map_err(|error| cannot_write(&error))?;
+    for when in moments.iter().filter(|when| when.is_before()) {
+        hook::run_node_hooks(session, node, &compiled, *when).await?;
+    }
+    let held = contract::held(session, node, &compiled).await.map_err(|failure| failure.compiled_at(&path))?;
+    let state = fetch_state(session, node, &held, Facts::Columns).await.map_err(|failure| failure.compiled_at(&path))?;
+    let capabilities = session.run.adapter.capabilities();
+    let strategy_macro = materialization::strategy_macro(node, &session.run.manifest);
+    let switches = session.switches();
+    let input = Input {
+        node,
+        compiled: &held,
+        state: &state,
+        capabilities: &capabilities,
+        switches,
+        strategy_macro,
+        batch: Some(&batch),
+    };
+    let mut planned = (materialization::find(node)?.plan)(&input)?;
+    planned.operations.extend(materialization::described(&input, &planned));
+    target::write_batch(session, TargetFolder::Run, node, &label, &script::text(&planned))
+        .map_err(|error| cannot_write(&error))?;
+    let effect = operate(session, node, &compiled, planned).await.map_err(|failure| failure.compiled_at(&path))?;
+    for when in moments.iter().filter(|when| !when.is_before()) {
+        hook::run_node_hooks(session, node, &compiled, *when).await?;
+    }
+    Ok(effect)
+}
+
 async fn build_step(
     session: &Arc<Session>,
     node: &Arc<Node>,
@@ -153,7 +197,10 @@ async fn build_step(
     let held = contract::held(session, node, compiled).await?;
     let state = fetch_state(session, node, &held, (kind.facts)(node)).await?;
     let capabilities = session.run.adapter.capabilities();
-    let input = Input { node, compiled: &held, state: &state, capabilities: &capabilities, switches: session.switches() };
+    let strategy_macro = materialization::strategy_macro(node, &session.run.manifest);
+    let switches = session.switches();
+    let input =
+        Input { node, compiled: &held, state: &state, capabilities: &capabilities, switches, strategy_macro, batch: None };
     let mut planned = (kind.plan)(&input)?;
     planned.operations.extend(materialization::described(&input, &planned));
     if let Some(changes) = &state.snapshot {
@@ -206,20 +253,10 @@ async fn fetch_state(
     Ok(state)
 }
 
-async fn apply(session: &Session, node: &Node, compiled: &CompiledNode, work: Work) -> Result<Done, Failure> {
-    let mut effect = Effect::default();
-    for operation in work.operations {
-        let sql = sql_of(&operation).map(str::to_string);
-        let done = session.run.adapter.apply(operation).await.map_err(|error| match sql {
-            Some(sql) => sent(session, node, compiled, error, &sql),
-            None => Failure::Database { error, sent: None },
-        })?;
-        // What has nothing to say (comments) does not speak for the node.
-        if !done.message.is_empty() {
-            effect = done;
-        }
-    }
-    let Some(check) = work.check else {
+async fn apply(session: &Arc<Session>, node: &Arc<Node>, compiled: &CompiledNode, mut work: Work) -> Result<Done, Failure> {
+    let check = work.check.take();
+    let effect = operate(session, node, compiled, work).await?;
+    let Some(check) = check else {
         return Ok(Done::of(&effect));
     };
     let counted = match session.scans.counted(&session.run, node).await {
@@ -234,6 +271,27 @@ async fn apply(session: &Session, node: &Node, compiled: &CompiledNode, work: Wo
     let effect = Effect { message: "SELECT 1".to_string(), rows_affected: Some(1) };
     let response = adapter_response(&effect);
     Ok(Done { status: verdict.status, message: verdict.message, failures: Some(verdict.failures), response })
+}
+
+/// Carries out the operations, then what a strategy macro of the project writes; what the last of them did.
+async fn operate(session: &Arc<Session>, node: &Arc<Node>, compiled: &CompiledNode, work: Work) -> Result<Effect, Failure> {
+    work.warnings.into_iter().for_each(|warning| session.run.events.emit(Event::Diagnostic(warning)));
+    let mut effect = Effect::default();
+    for operation in work.operations {
+        let sql = sql_of(&operation).map(str::to_string);
+        let done = session.run.adapter.apply(operation).await.map_err(|error| match sql {
+            Some(sql) => sent(session, node, compiled, error, &sql),
+            None => Failure::Database { error, sent: None },
+        })?;
+        // What has nothing to say (comments) does not speak for the node.
+        if !done.message.is_empty() {
+            effect = done;
+        }
+    }
+    match work.strategy {
+        Some(call) => strategy::run(session, node, compiled, &call).await,
+        None => Ok(effect),
+    }
 }
 
 /// A statement's failure with what is needed to show its place.

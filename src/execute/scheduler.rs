@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use tokio::task::JoinSet;
 
 use super::session::{Session, node_info};
-use super::{node, unit_test};
+use super::{audit, node, unit_test};
 use crate::compile::unit_test_node;
 use crate::event::{Event, NodeInfo};
 use crate::manifest::{Node, OtherResource};
@@ -38,6 +38,7 @@ pub(super) async fn walk(session: &Arc<Session>) -> Vec<NodeResult> {
     }
     walk.drain().await;
     walk.skip_the_rest();
+    audit::settle(session, &mut walk.results).await;
     walk.results
 }
 
@@ -168,7 +169,7 @@ impl<'a> Walk<'a> {
             let run = async {
                 match test {
                     Some(test) => unit_test::run(&session, &test, &node, thread_id.clone()).await,
-                    None => node::run(&session, &node, thread_id.clone()).await,
+                    None => audit::run(&session, &node, thread_id.clone()).await,
                 }
             };
             let work = AssertUnwindSafe(run).catch_unwind();
@@ -335,6 +336,7 @@ fn subject(session: &Session, id: &UniqueId) -> Subject {
         resource_type,
         name: name.clone(),
         materialized: resource_type.to_string(),
+        is_microbatch: false,
         display_name: name.clone(),
         original_file_path: path.clone(),
     })

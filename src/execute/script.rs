@@ -34,6 +34,12 @@ fn operation(operation: &Operation) -> String {
             let column = |column: &String| format!("drop column {}", quote_identifier(column));
             format!("alter table {relation} {}", columns.iter().map(column).collect::<Vec<_>>().join(", "))
         }
+        Operation::RetypeColumns { relation, columns } => {
+            let column = |column: &crate::rows::ColumnType| {
+                format!("alter column {} type {}", quote_identifier(&column.name), column.data_type)
+            };
+            format!("alter table {relation} {}", columns.iter().map(column).collect::<Vec<_>>().join(", "))
+        }
         Operation::LoadSeed { relation, file, .. } => format!("-- load {} into {relation}", file.display()),
         Operation::CloneTable { relation, source } => format!("create or replace table {relation} clone {source}"),
         Operation::Drop { relation, .. } => format!("drop table if exists {relation}"),
@@ -72,6 +78,18 @@ fn write_text(relation: &str, sql: &str, write: &IncrementalWrite) -> String {
                  set {set}\nwhen not matched then insert *"
             )
         }
+        IncrementalWrite::InsertOverwrite { keys } if keys.is_empty() => format!("insert overwrite {relation} (\n{sql}\n)"),
+        IncrementalWrite::InsertOverwrite { keys } => {
+            let keys = keys.join(", ");
+            format!(
+                "delete from {relation} where ({keys}) in (select distinct {keys} from (\n{sql}\n) dbt_incoming);\n\ninsert into \
+                 {relation} (\n{sql}\n)"
+            )
+        }
+        IncrementalWrite::ReplaceWhere { replaced, taken } => format!(
+            "delete from {relation} where {replaced};\n\ninsert into {relation} (\nselect * from (\n{sql}\n) dbt_incoming where \
+             {taken}\n)"
+        ),
         IncrementalWrite::DeleteInsert { keys, predicates } => {
             let keys = keys.join(", ");
             let and: String = predicates.iter().map(|predicate| format!("\n  and {predicate}")).collect();

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::audit::Audit;
 use super::shared_scan::SharedScans;
 use super::{RunRequest, TypeCheck};
 use crate::adapter::Adapter;
@@ -19,7 +20,7 @@ use crate::diagnostic::Outcome;
 use crate::event::{Event, NodeInfo};
 use crate::jinja::Introspect;
 use crate::manifest::{Compiled, Manifest, Node, NodeLineage};
-use crate::materialization::{Switches, stores_failures};
+use crate::materialization::{Switches, is_microbatch, stores_failures};
 use crate::name::{ResourceType, UniqueId};
 use crate::plan::Verb;
 use crate::rows::ColumnType;
@@ -31,6 +32,8 @@ pub(super) struct Session {
     pub stop: CancellationToken,
     /// Nodes that cannot run, with the reason: a schema or an external table they need could not be made.
     pub blocked: HashMap<UniqueId, String>,
+    /// What is held back until it is tested, under `--audit`.
+    pub audit: Option<Audit>,
     /// Tests that are counted together.
     pub scans: SharedScans,
     compiled: Mutex<HashMap<UniqueId, Compiled>>,
@@ -46,7 +49,8 @@ impl Session {
         let scans = SharedScans::of(&run);
         let typing = typing(&run, &context);
         let (compiled, input_columns) = (Mutex::default(), Mutex::default());
-        Self { run, context, stop, blocked: HashMap::new(), scans, compiled, input_columns, typing }
+        let audit = Audit::of(&run, |node| builds_relation(node, run.settings.store_failures));
+        Self { run, context, stop, blocked: HashMap::new(), audit, scans, compiled, input_columns, typing }
     }
 
     /// Plans the node's query, keeps its lineage, and says what is wrong with it if that is asked for.
@@ -157,12 +161,16 @@ impl Session {
 
     /// Whether the node becomes a relation in this run.
     pub fn builds_relation(&self, node: &Node) -> bool {
-        match node.resource_type {
-            ResourceType::Model => !node.is_ephemeral(),
-            ResourceType::Seed | ResourceType::Snapshot => true,
-            ResourceType::Test => stores_failures(node, self.run.settings.store_failures),
-            _ => false,
-        }
+        builds_relation(node, self.run.settings.store_failures)
+    }
+}
+
+fn builds_relation(node: &Node, store_failures: bool) -> bool {
+    match node.resource_type {
+        ResourceType::Model => !node.is_ephemeral(),
+        ResourceType::Seed | ResourceType::Snapshot => true,
+        ResourceType::Test => stores_failures(node, store_failures),
+        _ => false,
     }
 }
 
@@ -182,6 +190,7 @@ pub(super) fn node_info(node: &Node) -> NodeInfo {
         resource_type: node.resource_type,
         name: node.name.clone(),
         materialized,
+        is_microbatch: is_microbatch(node),
         display_name,
         original_file_path: node.original_file_path.clone(),
     }
@@ -190,7 +199,8 @@ pub(super) fn node_info(node: &Node) -> NodeInfo {
 fn compile_context(run: &RunRequest, stop: &CancellationToken) -> Arc<CompileContext> {
     let database: Option<Arc<dyn Introspect>> =
         (!run.settings.no_introspect).then(|| Arc::new(introspect(run, run.adapter.clone(), stop)) as Arc<dyn Introspect>);
-    let flags = CompileFlags { empty: run.settings.empty, deferred: run.settings.deferred.clone() };
+    let (empty, sample) = (run.settings.empty, run.settings.sample);
+    let flags = CompileFlags { empty, sample, deferred: run.settings.deferred.clone() };
     CompileContext::new(run.manifest.clone(), run.jinja.clone(), run.project.clone(), database, (run.events.clone(), flags))
 }
 

@@ -75,7 +75,11 @@ async fn rows(session: &Arc<Session>, node: &Arc<Node>, limit: Option<usize>) ->
 }
 
 async fn query(session: &Session, sql: String, source_map: SourceMap, limit: Option<usize>) -> Result<(String, Rows), Failure> {
-    let rows = session.run.adapter.query(&sql, limit).await.map_err(|error| {
+    let rows = match &session.run.settings.as_of {
+        Some(as_of) => session.run.adapter.query_as_of(&sql, limit, as_of).await,
+        None => session.run.adapter.query(&sql, limit).await,
+    };
+    let rows = rows.map_err(|error| {
         let compiled = Some(CompiledFile { path: None, sql: sql.clone(), source_map });
         Failure::Database { error, sent: Some(Sent { sql: sql.clone(), compiled, location: None }) }
     })?;

@@ -41,6 +41,7 @@ mod text;
 
 pub use engine::{Jinja, JinjaSettings, MacroCall, ReadEnv, TemplateText};
 pub use materialize::{FoundMaterialization, Materialized, StatementResult};
+pub use moment::utc;
 pub use reads::Reads;
 pub use registry::{MacroSource, builtin_macros};
 pub use rendered::{Origins, Place, Rendered};

@@ -30,7 +30,7 @@ struct Span(Duration);
 struct Zone(Tz);
 
 /// A moment in UTC as a value.
-pub(super) fn utc(time: DateTime<Utc>) -> Value {
+pub fn utc(time: DateTime<Utc>) -> Value {
     Value::from_object(Moment { local: time.naive_utc(), zone: Some(Tz::UTC), date_only: false })
 }
 

@@ -206,7 +206,12 @@ impl Object for RelationValue {
             }
             "replace_path" => self.with_path(&args, 0)?,
             "incorporate" => self.incorporate(&args)?,
-            "render" | "render_limited" => return Ok(Value::from(self.text())),
+            "render_limited" => return Ok(Value::from(self.text())),
+            // The relation itself, whatever `--empty`, `--sample` or a batch make of it; an ephemeral model has no other text.
+            "render" if self.kind != Some(RelationType::Ephemeral) => {
+                return Ok(Value::from(Self { rendered: None, ..(**self).clone() }.text()));
+            }
+            "render" => return Ok(Value::from(self.text())),
             "matches" => return self.matches(&args),
             "quoted" => return Ok(Value::from(quote_identifier(&args.text(0, "identifier")?))),
             "information_schema" | "information_schema_only" => self.information_schema(&args)?,

@@ -62,7 +62,7 @@ fn items(value: &Value, key: &str) -> Vec<Value> {
 fn valid_strategies(root: &Arc<Root>) -> &'static [&'static str] {
     match root.scope.database().is_some_and(|database| database.by_macros()) {
         true => &["append", "delete+insert", "merge", "microbatch"],
-        false => &["append", "merge", "delete+insert"],
+        false => &["append", "merge", "delete+insert", "insert_overwrite", "microbatch"],
     }
 }
 

@@ -58,7 +58,7 @@ pub enum Object {
 }
 
 impl Lake {
-    fn entry_path(&self, name: &TableName) -> LakeResult<Path> {
+    pub(super) fn entry_path(&self, name: &TableName) -> LakeResult<Path> {
         let file = format!("{}.json", encode(&name.table)?);
         Ok(self.storage.path(&[PRIVATE, "catalog", &encode(&name.schema)?, &file]))
     }

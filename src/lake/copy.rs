@@ -26,12 +26,12 @@ impl Lake {
         for path in &paths {
             share(&source, &target, path).await?;
         }
-        self.publish(&table, &target, &files).await?;
+        self.put_version(&table, &target, &files).await?;
         self.uncover(to).await?;
         Ok(files.len())
     }
 
-    async fn publish(&self, table: &DeltaTable, target: &Folder, files: &[Add]) -> LakeResult<()> {
+    async fn put_version(&self, table: &DeltaTable, target: &Folder, files: &[Add]) -> LakeResult<()> {
         let state = table.snapshot()?;
         let schema = state.snapshot().arrow_schema();
         let notes = Self::notes(table)?;

@@ -15,6 +15,7 @@ use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use url::Url;
 
+use super::held::HeldStore;
 use super::{LakeError, LakeResult};
 
 /// The folder below the root that holds the catalog; no schema's folder is ever called so.
@@ -50,6 +51,8 @@ pub struct Storage {
     pub url: Url,
     /// The root as a folder of this machine, if it is one.
     pub local: Option<PathBuf>,
+    /// The same store, as what holds versions back.
+    pub(super) held: HeldStore,
 }
 
 impl Storage {
@@ -74,7 +77,8 @@ impl Storage {
         let url = Url::from_directory_path(&folder)
             .map_err(|()| LakeError::new("io", format!("{} is not an absolute path", folder.display())))?;
         let prefix = Path::from_absolute_path(&folder).map_err(|error| LakeError::new("io", error.to_string()))?;
-        Ok(Self { store: Arc::new(LocalFileSystem::new()), prefix, url, local: Some(folder) })
+        let held = HeldStore::new(Arc::new(LocalFileSystem::new()));
+        Ok(Self { store: Arc::new(held.clone()), prefix, url, local: Some(folder), held })
     }
 
     fn open_s3(root: &str, options: &[(String, String)]) -> LakeResult<Self> {
@@ -82,7 +86,8 @@ impl Storage {
         let url = Url::parse(&format!("{}/", root.trim_end_matches('/'))).map_err(|error| invalid(error.to_string()))?;
         let store = s3_store(&url, options)?;
         let prefix = Path::from_url_path(url.path()).map_err(|error| invalid(error.to_string()))?;
-        Ok(Self { store, prefix, url, local: None })
+        let held = HeldStore::new(store);
+        Ok(Self { store: Arc::new(held.clone()), prefix, url, local: None, held })
     }
 
     /// A path below the root; `parts` are plain file names.

@@ -31,11 +31,16 @@ const MOST_ATTEMPTS: usize = 50;
 /// A log entry younger than this may belong to a table dropped and made anew under the same name while it was loaded.
 const SETTLED: Duration = Duration::from_secs(1);
 
+/// The table property that holds the names of [`TableNotes::cluster_by`], as a JSON list.
+const CLUSTER_BY: &str = "headwater.clusterBy";
+
 /// What a table says about itself beside its columns.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableNotes {
     pub description: Option<String>,
     pub column_descriptions: Vec<(String, String)>,
+    /// Columns by which the rows of each write are sorted.
+    pub cluster_by: Vec<String>,
     /// Conditions that no row may break: name and SQL. Delta's own check constraints.
     pub constraints: Vec<(String, String)>,
 }
@@ -178,15 +183,18 @@ impl Lake {
         written: Replacement<'_>,
     ) -> LakeResult<bool> {
         let kernel_schema = kernel_schema(schema, &written.notes.column_descriptions)?;
-        let log = folder.log();
         for _ in 0..MOST_ATTEMPTS {
             let current = self.open_folder(folder).await?;
             if written.base.is_some_and(|base| current.as_ref().and_then(DeltaTable::version) != Some(base)) {
                 return Ok(false);
             }
-            let constraints = written.notes.constraints.iter().map(|(name, sql)| (format!("{CONSTRAINT}{name}"), sql.clone()));
+            let notes = written.notes;
+            let constraints = notes.constraints.iter().map(|(name, sql)| (format!("{CONSTRAINT}{name}"), sql.clone()));
+            let cluster_by = serde_json::json!(notes.cluster_by).to_string();
+            let cluster_by = (!notes.cluster_by.is_empty()).then(|| (CLUSTER_BY.to_string(), cluster_by));
             let ours = [(sweep::OURS.to_string(), "true".to_string())];
-            let mut metadata = new_metadata(&kernel_schema, partition_by, ours.into_iter().chain(constraints))?;
+            let settings = ours.into_iter().chain(cluster_by).chain(constraints);
+            let mut metadata = new_metadata(&kernel_schema, partition_by, settings)?;
             if let Some(description) = &written.notes.description {
                 metadata = metadata.with_description(description.clone())?;
             }
@@ -204,7 +212,7 @@ impl Lake {
             actions.extend(written.added.iter().cloned().map(Action::Add));
             let version = current.as_ref().and_then(DeltaTable::version).map_or(0, |version| version + 1);
             let operation = DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by: None, predicate: None };
-            if self.commit(&log, version, actions, operation).await? {
+            if self.commit(folder, version, actions, operation).await? {
                 return Ok(true);
             }
         }
@@ -213,7 +221,6 @@ impl Lake {
 
     /// Adds files to a table, whatever others commit meanwhile, as long as its columns stay.
     pub async fn append(&self, folder: &Folder, base: &DeltaTable, added: &[Add]) -> LakeResult<()> {
-        let log = folder.log();
         for _ in 0..MOST_ATTEMPTS {
             let current = self.open_folder(folder).await?.ok_or_else(|| contended(folder))?;
             if current.snapshot()?.metadata() != base.snapshot()?.metadata() {
@@ -222,7 +229,7 @@ impl Lake {
             let actions = added.iter().cloned().map(Action::Add).collect();
             let version = current.version().unwrap_or_default() + 1;
             let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
-            if self.commit(&log, version, actions, operation).await? {
+            if self.commit(folder, version, actions, operation).await? {
                 return Ok(());
             }
         }
@@ -241,14 +248,14 @@ impl Lake {
         actions.extend(change.removed.into_iter().map(Action::Remove));
         actions.extend(change.added.into_iter().map(Action::Add));
         let operation = DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by: None, predicate: None };
-        self.commit(&folder.log(), version, actions, operation).await
+        self.commit(folder, version, actions, operation).await
     }
 
     /// Changes a table's columns without touching its rows: `schema` adds nullable columns at the end.
     pub async fn alter(&self, folder: &Folder, base: &DeltaTable, schema: &SchemaRef, notes: &TableNotes) -> LakeResult<bool> {
         let actions = column_actions(base, schema, notes)?;
         let operation = DeltaOperation::AddColumn { fields: Vec::new() };
-        self.commit(&folder.log(), base.version().unwrap_or_default() + 1, actions, operation).await
+        self.commit(folder, base.version().unwrap_or_default() + 1, actions, operation).await
     }
 
     /// Gives a relation comments: those that are given take the place of those it has. Nothing is written where none differs.
@@ -274,6 +281,7 @@ impl Lake {
             let wanted = TableNotes {
                 description: notes.description.clone().or_else(|| known.description.clone()),
                 column_descriptions: joined(known.column_descriptions.clone(), given),
+                cluster_by: known.cluster_by.clone(),
                 constraints: known.constraints.clone(),
             };
             if wanted == known || self.alter(&folder, &table, &schema, &wanted).await? {
@@ -284,8 +292,8 @@ impl Lake {
     }
 
     /// Puts one log entry if its version is free; false if it is taken.
-    async fn commit(&self, log: &LogStoreRef, version: u64, actions: Vec<Action>, operation: DeltaOperation) -> LakeResult<bool> {
-        let id = Uuid::new_v4();
+    async fn commit(&self, folder: &Folder, version: u64, actions: Vec<Action>, operation: DeltaOperation) -> LakeResult<bool> {
+        let (id, log) = (Uuid::new_v4(), folder.log());
         let engine = HashMap::from([
             ("engineInfo".to_string(), serde_json::json!(concat!("headwater/", env!("CARGO_PKG_VERSION")))),
             ("txnId".to_string(), serde_json::json!(id.to_string())),
@@ -301,8 +309,8 @@ impl Lake {
             }
             Err(error) => return Err(transaction(error)),
         }
-        if (version + 1).is_multiple_of(CHECKPOINT_EVERY) {
-            checkpoint(log.clone(), version).await;
+        if (version + 1).is_multiple_of(CHECKPOINT_EVERY) && !self.is_held(&folder.path.clone().join("_delta_log")) {
+            checkpoint(log, version).await;
         }
         Ok(true)
     }
@@ -314,7 +322,9 @@ impl Lake {
             let comment = field.metadata().get("comment")?;
             Some((field.name().to_string(), comment.to_string()))
         };
+        let cluster_by = state.metadata().configuration().get(CLUSTER_BY).and_then(|names| serde_json::from_str(names).ok());
         Ok(TableNotes {
+            cluster_by: cluster_by.unwrap_or_default(),
             description: state.metadata().description().map(str::to_string),
             column_descriptions: state.schema().fields().filter_map(comment).collect(),
             constraints: constraints(state.metadata()),

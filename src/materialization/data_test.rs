@@ -15,7 +15,7 @@ pub(super) fn plan(input: &Input<'_>) -> Outcome<Work> {
         None => input.compiled.sql.clone(),
     };
     if !stores_failures(node, input.switches.store_failures) {
-        return Ok(Work { operations: Vec::new(), check: Some(count(node, &sql)) });
+        return Ok(Work { check: Some(count(node, &sql)), ..Work::default() });
     }
     let relation = input.compiled.relation.clone();
     let stored = format!("select *\nfrom {relation}");
@@ -24,7 +24,7 @@ pub(super) fn plan(input: &Input<'_>) -> Outcome<Work> {
         "view" => Operation::CreateView { relation, sql, description: None },
         other => return invalid_kind(node, other),
     };
-    Ok(Work { operations: vec![operation], check: Some(count(node, &stored)) })
+    Ok(Work { operations: vec![operation], check: Some(count(node, &stored)), ..Work::default() })
 }
 
 /// Whether the failing rows are kept: `store_failures` if set, else the flag; never with `store_failures_as: ephemeral`.

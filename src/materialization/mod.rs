@@ -5,6 +5,7 @@ pub mod contract;
 mod data_test;
 mod ephemeral;
 mod incremental;
+mod layout;
 mod materialized_view;
 mod seed;
 mod snapshot;
@@ -16,15 +17,18 @@ use std::path::Path;
 use serde_json::Value as Json;
 
 use crate::adapter::{Capabilities, Operation, TableOptions};
-use crate::compile::CompiledNode;
+use crate::compile::{Batch, CompiledNode};
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::Node;
-use crate::name::{RelationType, ResourceType};
+use crate::name::{Relation, RelationType, ResourceType};
 use crate::rows::ColumnType;
 
 pub use data_test::{Counts, counts, judged, stores_failures};
+pub use incremental::{is_microbatch, strategy_macro};
 pub use seed::load as seed_load;
 pub use snapshot::{SnapshotSql, meta_columns};
+
+use layout::Layout;
 
 /// Every materialization. Another kind is a file and a row.
 pub const MATERIALIZATIONS: &[Materialization] = &[
@@ -82,6 +86,10 @@ pub struct Input<'a> {
     pub state: &'a RelationState,
     pub capabilities: &'a Capabilities,
     pub switches: Switches,
+    /// The project's own macro for the node's incremental strategy, if it has one.
+    pub strategy_macro: Option<String>,
+    /// The batch of a microbatch model that this work is about.
+    pub batch: Option<&'a Batch>,
 }
 
 /// What is to be done: operations in order (the last one's effect is the node's message), then for tests the query that counts.
@@ -89,6 +97,22 @@ pub struct Input<'a> {
 pub struct Work {
     pub operations: Vec<Operation>,
     pub check: Option<Check>,
+    /// What people should know, and that stops nothing.
+    pub warnings: Vec<Diagnostic>,
+    /// A macro of the project that writes what comes after the operations.
+    pub strategy: Option<StrategyCall>,
+}
+
+/// A call of `get_incremental_<name>_sql`, the project's own way to put new rows into a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StrategyCall {
+    pub macro_name: String,
+    /// Holds the new rows; dropped when the macro's statements are done.
+    pub temp: Relation,
+    /// The columns to write.
+    pub columns: Vec<ColumnType>,
+    pub unique_key: Json,
+    pub predicates: Json,
 }
 
 /// A test's counting query: one row of failures, should_warn, should_error.
@@ -99,13 +123,16 @@ pub struct Check {
 
 impl Work {
     fn of(operation: Operation) -> Self {
-        Self { operations: vec![operation], check: None }
+        Self { operations: vec![operation], ..Self::default() }
     }
 }
 
 impl Input<'_> {
-    /// dbt's `should_full_refresh()`: the config wins over the flag.
+    /// dbt's `should_full_refresh()`: the config wins over the flag. Only a microbatch model's first batch builds anew.
     pub fn full_refresh(&self) -> bool {
+        if self.batch.is_some_and(|batch| !batch.is_first) {
+            return false;
+        }
         self.node.config_bool("full_refresh").unwrap_or(self.switches.full_refresh)
     }
 
@@ -176,9 +203,10 @@ pub fn described(input: &Input<'_>, planned: &Work) -> Option<Operation> {
 }
 
 fn table_options(node: &Node) -> TableOptions {
-    let partition_by = strings(node.config.get("partition_by").or_else(|| node.config.get("partitioned_by")));
+    let Layout { partition_by, cluster_by, .. } = layout::layout(node);
     TableOptions {
         partition_by,
+        cluster_by,
         description: description(node),
         column_descriptions: column_descriptions(node),
         constraints: contract::enforced_constraints(node),

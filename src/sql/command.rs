@@ -70,6 +70,10 @@ pub enum Command {
         tables: Vec<Relation>,
         if_exists: bool,
     },
+    /// Deletes what no version that is to be kept needs; of all tables if none is named.
+    Vacuum {
+        table: Option<Relation>,
+    },
     AlterTable {
         table: Relation,
         if_exists: bool,
@@ -189,7 +193,8 @@ fn small(statement: Statement, text: &str) -> Result<Command, SqlError> {
         | Statement::ReleaseSavepoint { .. } => Command::Ignored("transactions: every statement commits by itself"),
         Statement::Comment { .. } => Command::Ignored("comments"),
         Statement::Grant(_) | Statement::Revoke(_) | Statement::Deny(_) => Command::Ignored("privileges"),
-        Statement::Analyze(_) | Statement::Vacuum(_) => Command::Ignored("statistics and storage are kept by the engine"),
+        Statement::Analyze(_) => Command::Ignored("statistics are kept by the engine"),
+        Statement::Vacuum(vacuum) => Command::Vacuum { table: vacuum.table_name.as_ref().map(relation).transpose()? },
         Statement::Set(_) | Statement::Reset(_) | Statement::Use(_) => Command::Ignored("session settings"),
         Statement::CreateIndex(_) | Statement::AlterIndex { .. } => Command::Ignored("indexes"),
         Statement::CreateExtension(_) | Statement::DropExtension(_) => Command::Ignored("extensions"),

@@ -17,6 +17,7 @@ mod operator;
 mod parse;
 mod plan;
 mod rewrite;
+mod travel;
 mod types;
 
 use std::fmt;
@@ -29,6 +30,7 @@ pub use function::{register_functions, spelt};
 pub use lineage::{ColumnSources, QueryLineage, TableColumn, lineage};
 pub use plan::{plan, plan_statement, plan_typed};
 pub use rewrite::{ColumnLookup, rewrite};
+pub use travel::{ALL_TABLES, Pin, pinned};
 pub use types::{arrow_type, type_name};
 
 /// A mistake in a statement, with the place where it is known.

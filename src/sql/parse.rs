@@ -8,8 +8,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
 
-use super::SqlError;
 use super::dialect::WarehouseDialect;
+use super::{SqlError, travel};
 
 /// How deep expressions may nest before the parser gives up rather than overflow the stack.
 const RECURSION_LIMIT: usize = 300;
@@ -31,7 +31,7 @@ pub(super) fn statements_with_text(sql: &str) -> Result<Vec<(Statement, String)>
         .map(|tokens| {
             let text = lines.text(sql, &tokens);
             check_chains(&tokens)?;
-            let tokens = without_noise(tokens);
+            let tokens = travel::fold(without_noise(tokens));
             no_table_left_out(&tokens)?;
             let mut parser = Parser::new(&dialect).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens);
             let statement = parser.parse_statement().map_err(from_parser)?;

@@ -25,7 +25,7 @@ use sqlparser::ast::Statement;
 
 use super::explain::{Places, mistyped};
 use super::rewrite::{self, ColumnLookup};
-use super::{SqlError, operator, parse, types};
+use super::{SqlError, operator, parse, travel, types};
 
 /// Plans one query over the tables of a session.
 ///
@@ -46,6 +46,7 @@ pub async fn plan(ctx: &SessionContext, sql: &str) -> Result<LogicalPlan, SqlErr
 /// As [`plan`].
 pub async fn plan_statement(ctx: &SessionContext, mut statement: Statement) -> Result<LogicalPlan, SqlError> {
     let state = ctx.state();
+    travel::table_changes(&mut statement)?;
     let places = Places::of(&statement);
     let tables = tables(&state, &statement).await.map_err(|e| places.explain(&e, &state))?;
     let provider = Provider { state: &state, tables, expr_planners: expr_planners(&state) };

@@ -11,9 +11,10 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::common::Column;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlanProperties, execute_stream, execute_stream_partitioned};
 use datafusion::prelude::SessionContext;
@@ -75,6 +76,16 @@ pub async fn table(engine: &Engine, name: &TableName) -> Result<DeltaTable, Lake
 /// A table's columns as they are written.
 pub fn table_schema(table: &DeltaTable) -> Result<SchemaRef, LakeError> {
     storable(table.snapshot()?.snapshot().arrow_schema().as_ref())
+}
+
+/// A plan whose rows come sorted by these columns, nulls last; columns that it does not give are passed over.
+pub fn clustered(plan: LogicalPlan, by: &[String]) -> Result<LogicalPlan, AdapterError> {
+    let column = |name: &String| {
+        let index = plan.schema().fields().iter().position(|field| field.name() == name)?;
+        Some(Expr::Column(Column::from(plan.schema().qualified_field(index))).sort(true, false))
+    };
+    let sorts: Vec<_> = by.iter().filter_map(column).collect();
+    if sorts.is_empty() { Ok(plan) } else { Ok(LogicalPlanBuilder::from(plan).sort(sorts)?.build()?) }
 }
 
 /// The constraints that a table's rows are held to.
@@ -147,7 +158,7 @@ pub async fn attempt_on(
     }
     let schema = wider.map_or_else(|| table_schema(&table), |wider| Ok(Arc::clone(wider)))?;
     let (session, plan) = scope.plan(&recipe.rows).await?;
-    let (_, streams) = streams(&session, &plan).await?;
+    let (_, streams) = streams(&session, &clustered(plan, &Lake::notes(&table)?.cluster_by)?).await?;
     let streams = checked(engine, name, (&schema, &rules(&table)?), streams).await?;
     let metadata = partition_columns(table.snapshot().map_err(LakeError::from)?.metadata());
     let written = write_streams(folder.log().object_store(None), &schema, &metadata, streams).await?;
@@ -221,7 +232,7 @@ fn file_name(path: &str) -> String {
     path.rsplit('/').next().unwrap_or(path).to_string()
 }
 
-async fn touched_provider(
+pub async fn touched_provider(
     engine: &Engine,
     table: &DeltaTable,
     touched: &[LogicalFileView],

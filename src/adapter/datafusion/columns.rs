@@ -10,6 +10,7 @@ use super::session::{Engine, Scope, delta_provider};
 use super::statement::{Done, known_type, place};
 use crate::lake::{Lake, LakeError, Replacement, TableName, partition_columns, storable, write_streams};
 use crate::name::quote_identifier;
+use crate::rows::ColumnType;
 use crate::sql::AlterColumn;
 
 /// How often a change of columns is done again because another writer was faster.
@@ -17,6 +18,12 @@ const MOST_ATTEMPTS: usize = 20;
 
 pub async fn drop_columns(engine: &Arc<Engine>, name: &TableName, columns: Vec<String>) -> Done<()> {
     reshape(engine, name, &Reshaping { dropped: columns, ..Reshaping::default() }).await
+}
+
+pub async fn retype_columns(engine: &Arc<Engine>, name: &TableName, columns: &[ColumnType]) -> Done<()> {
+    let typed = |column: &ColumnType| Ok((column.name.clone(), known_type(&column.name, &column.data_type)?));
+    let typed = columns.iter().map(typed).collect::<Done<Vec<_>>>()?;
+    reshape(engine, name, &Reshaping { typed, ..Reshaping::default() }).await
 }
 
 pub async fn alter(engine: &Arc<Engine>, name: &TableName, change: AlterColumn) -> Done<()> {
@@ -108,6 +115,7 @@ async fn reshape(engine: &Arc<Engine>, name: &TableName, reshaping: &Reshaping) 
         let renamed = |old: &str| fields.iter().find(|(name, _)| name == old).map(|(_, field)| field.name().clone());
         notes.column_descriptions =
             notes.column_descriptions.into_iter().filter_map(|(old, text)| Some((renamed(&old)?, text))).collect();
+        notes.cluster_by = notes.cluster_by.iter().filter_map(|old| renamed(old)).collect();
         let old_partitions = partition_columns(table.snapshot().map_err(LakeError::from)?.metadata());
         let partition_by: Vec<String> = old_partitions.iter().filter_map(|old| renamed(old)).collect();
         let given = HashMap::from([("__all".to_string(), delta_provider(engine, &table).await?)]);

@@ -30,9 +30,9 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt as _};
 
 use super::files::ParquetFiles;
-use super::information_schema;
+use super::{information_schema, travel};
 use crate::lake::{Content, ExternalDefinition, Format, Lake, LakeError, Layout, Location, Object, SourceFile, TableName, View};
-use crate::sql::{self, SqlError};
+use crate::sql::{self, Pin, SqlError};
 
 /// Views may stand on views so deep.
 const DEEPEST_VIEW: usize = 64;
@@ -75,6 +75,8 @@ pub struct Scope {
     assumed: HashMap<TableName, Option<SchemaRef>>,
     /// Why a name could not be resolved: the planner keeps only the text of it.
     failure: Mutex<Option<LakeError>>,
+    /// Tables are read as they were, where a query does not say itself.
+    as_of: Option<Pin>,
     /// Names looked for and not found.
     missing: Mutex<Vec<TableName>>,
 }
@@ -105,7 +107,14 @@ impl Scope {
         assumed: HashMap<TableName, Option<SchemaRef>>,
     ) -> Arc<Self> {
         let (resolved, failure, missing) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Arc::new(Self { engine, resolved, given, assumed, failure, missing })
+        Arc::new(Self { engine, resolved, given, assumed, failure, as_of: None, missing })
+    }
+
+    /// A statement for which all tables are as they were.
+    pub fn as_of(engine: Arc<Engine>, pin: Pin) -> Arc<Self> {
+        let (resolved, failure, missing) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let (given, assumed) = (HashMap::new(), HashMap::new());
+        Arc::new(Self { engine, resolved, given, assumed, failure, as_of: Some(pin), missing })
     }
 
     /// The relations looked for and not found, since last asked.
@@ -186,6 +195,11 @@ impl Scope {
         if known.is_some() {
             return Ok(known);
         }
+        if let Some((table, pin)) = sql::pinned(&name.table) {
+            let table = TableName::new(name.schema.as_str(), table);
+            let provider = travel::provider(&self.engine, &table, &pin).await?;
+            return Ok(Some(self.remember(name, &provider)));
+        }
         if let Some(assumed) = self.assumed.get(name) {
             let Some(schema) = assumed else {
                 self.missing.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
@@ -194,21 +208,24 @@ impl Scope {
             let provider: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(Arc::clone(schema)));
             return Ok(Some(self.remember(name, &provider)));
         }
-        let provider = match self.engine.lake.resolve(name).await? {
-            Some(Object::Table(table)) => delta_provider(&self.engine, &table).await?,
-            Some(Object::View(view)) => self.view(name, &view, within).await?,
-            Some(Object::External(definition)) => self.external(name, &definition, false).await?,
-            Some(Object::Rejects { table }) => {
-                let parent = TableName::new(name.schema.as_str(), table);
-                match self.engine.lake.resolve(&parent).await? {
-                    Some(Object::External(definition)) => self.external(&parent, &definition, true).await?,
-                    _ => return Ok(None),
+        let provider = match (self.engine.lake.resolve(name).await?, &self.as_of) {
+            (Some(Object::Table(_)), Some(pin)) => travel::provider(&self.engine, name, pin).await?,
+            (found, _) => match found {
+                Some(Object::Table(table)) => delta_provider(&self.engine, &table).await?,
+                Some(Object::View(view)) => self.view(name, &view, within).await?,
+                Some(Object::External(definition)) => self.external(name, &definition, false).await?,
+                Some(Object::Rejects { table }) => {
+                    let parent = TableName::new(name.schema.as_str(), table);
+                    match self.engine.lake.resolve(&parent).await? {
+                        Some(Object::External(definition)) => self.external(&parent, &definition, true).await?,
+                        _ => return Ok(None),
+                    }
                 }
-            }
-            None => {
-                self.missing.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
-                return Ok(None);
-            }
+                None => {
+                    self.missing.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
+                    return Ok(None);
+                }
+            },
         };
         Ok(Some(self.remember(name, &provider)))
     }

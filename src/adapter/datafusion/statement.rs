@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
@@ -11,7 +12,7 @@ use datafusion::prelude::{SQLOptions, SessionContext};
 use sqlparser::ast::Expr as SqlExpr;
 
 use super::change::{self, Recipe};
-use super::columns::{add_column, alter, drop_columns};
+use super::columns::{add_column, alter, drop_columns, retype_columns};
 use super::constraint;
 use super::run;
 use super::session::{Engine, Scope};
@@ -20,7 +21,7 @@ use crate::adapter::{AdapterError, Effect, Operation, TableOptions};
 use crate::lake::{LakeError, Object, Replacement, SeedOptions, TableName, TableNotes, View, read_seed, storable, write_streams};
 use crate::name::{Relation, RelationType, quote_identifier};
 use crate::rows::{Answer, ColumnType, Rows};
-use crate::sql::{self, Command, DropKind};
+use crate::sql::{self, Command, DropKind, Pin};
 
 /// What a step gives.
 pub type Done<T> = Result<T, AdapterError>;
@@ -127,6 +128,7 @@ async fn changed_rows(engine: &Arc<Engine>, command: Command) -> Done<Effect> {
             }
             Ok(done("TRUNCATE TABLE"))
         }
+        Command::Vacuum { table } => vacuum(engine, table.as_ref()).await,
         Command::AlterTable { table, if_exists, changes } => {
             let name = place(engine, &table);
             if if_exists && engine.lake.resolve(&name).await?.is_none() {
@@ -161,6 +163,32 @@ async fn truncate(engine: &Arc<Engine>, name: &TableName) -> Done<()> {
     Ok(())
 }
 
+/// Sweeps one table, or all of the warehouse's; `retain n hours` stands in the name.
+async fn vacuum(engine: &Arc<Engine>, table: Option<&Relation>) -> Done<Effect> {
+    let identifier = table.map_or(sql::ALL_TABLES, |table| table.identifier.as_str());
+    let (identifier, retention) = match sql::pinned(identifier) {
+        Some((table, Pin::Retain { hours })) => (table, Some(Duration::from_secs(hours.saturating_mul(3600)))),
+        _ => (identifier, None),
+    };
+    let mut names = Vec::new();
+    match table.filter(|_| identifier != sql::ALL_TABLES) {
+        Some(table) => names.push(place(engine, &Relation { identifier: identifier.to_string(), ..table.clone() })),
+        None => {
+            for schema in engine.lake.schemas().await? {
+                let listed = engine.lake.list(&schema).await?.into_iter().filter(|(_, entry)| entry.is_none());
+                names.extend(listed.map(|(table, _)| TableName::new(schema.as_str(), table)));
+            }
+        }
+    }
+    let mut deleted = 0;
+    for name in &names {
+        change::table(engine, name).await?;
+        deleted += engine.lake.sweep_table(name, retention).await?;
+    }
+    engine.lake.sweep_abandoned().await?;
+    Ok(counted("VACUUM", deleted as u64))
+}
+
 /// Does one operation.
 pub async fn apply(engine: &Arc<Engine>, operation: Operation) -> Done<Effect> {
     let named = |relation: &Relation| place(engine, relation);
@@ -190,6 +218,10 @@ pub async fn apply(engine: &Arc<Engine>, operation: Operation) -> Done<Effect> {
         }
         Operation::DropColumns { relation, columns } => {
             drop_columns(engine, &named(&relation), columns).await?;
+            Ok(done("ALTER TABLE"))
+        }
+        Operation::RetypeColumns { relation, columns } => {
+            retype_columns(engine, &named(&relation), &columns).await?;
             Ok(done("ALTER TABLE"))
         }
         Operation::LoadSeed { relation, file, delimiter, column_types, quote_columns } => {
@@ -287,7 +319,9 @@ async fn create_view(engine: &Arc<Engine>, name: &TableName, query: &str, descri
 
 async fn create_table_as(engine: &Arc<Engine>, name: &TableName, query: &str, options: &TableOptions) -> Done<Effect> {
     let (session, plan) = query_plan(engine, query).await?;
-    let (schema, streams) = change::streams(&session, &plan).await?;
+    let cluster_by = column_names(&storable(plan.schema().as_arrow())?, &options.cluster_by, "cluster_by")?;
+    let (schema, streams) = change::streams(&session, &change::clustered(plan, &cluster_by)?).await?;
+    let options = &TableOptions { cluster_by, ..options.clone() };
     let rows = replace_table(engine, name, &storable(&schema)?, options, streams).await?;
     Ok(counted("SELECT", rows))
 }
@@ -312,6 +346,7 @@ async fn replace_table(
     let notes = TableNotes {
         description: options.description.clone(),
         column_descriptions: options.column_descriptions.clone(),
+        cluster_by: options.cluster_by.clone(),
         constraints: options.constraints.iter().map(|rule| (rule.name.clone(), rule.expression.clone())).collect(),
     };
     let streams = constraint::checked(engine, name, (schema, &options.constraints), streams).await?;
@@ -324,13 +359,24 @@ async fn replace_table(
     Ok(written.rows)
 }
 
-fn partition_names(schema: &SchemaRef, partition_by: &[String]) -> Done<Vec<String>> {
+/// The columns that a config of the layout names, as the table spells them.
+fn column_names(schema: &SchemaRef, wanted: &[String], config: &str) -> Done<Vec<String>> {
     let find = |name: &String| {
         let field = schema.fields().iter().find(|field| field.name().eq_ignore_ascii_case(name));
-        let missing = || LakeError::new("column-missing", format!("partition_by: the table has no column \"{name}\""));
+        let missing = || {
+            let error = LakeError::new("column-missing", format!("{config}: the table has no column \"{name}\""));
+            match crate::diagnostic::nearest(name, schema.fields().iter().map(|field| field.name().as_str())) {
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error,
+            }
+        };
         Ok(field.ok_or_else(missing)?.name().clone())
     };
-    let names = partition_by.iter().map(find).collect::<Result<Vec<_>, LakeError>>()?;
+    Ok(wanted.iter().map(find).collect::<Result<Vec<_>, LakeError>>()?)
+}
+
+fn partition_names(schema: &SchemaRef, partition_by: &[String]) -> Done<Vec<String>> {
+    let names = column_names(schema, partition_by, "partition_by")?;
     if !names.is_empty() && names.len() >= schema.fields().len() {
         return Err(LakeError::new("column-missing", "partition_by: at least one column must remain").into());
     }

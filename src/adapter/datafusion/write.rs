@@ -16,7 +16,7 @@ use super::constraint::checked;
 use super::session::Engine;
 use super::statement::{Done, alias_of, counted, place, query_plan};
 use crate::adapter::{AdapterError, Effect, IncrementalWrite};
-use crate::lake::{LakeError, TableName, partition_columns, storable, write_streams};
+use crate::lake::{Lake, LakeError, TableName, partition_columns, storable, write_streams};
 use crate::name::quote_identifier;
 use crate::sql;
 
@@ -57,9 +57,19 @@ pub async fn incremental(engine: &Arc<Engine>, name: &TableName, query: &str, wr
             with_new_rows(engine, name, new, recipe, "MERGE").await
         }
         IncrementalWrite::DeleteInsert { keys, predicates } => {
-            let keys = key_columns(&schema, keys)?;
+            let same = Same::of(&schema, keys, " = ")?;
             let new = change::Rows::of(engine, &session, &plan, &schema).await?;
-            with_new_rows(engine, name, new, delete_insert_recipe(&schema, &keys, predicates), "INSERT").await
+            with_new_rows(engine, name, new, delete_insert_recipe(&schema, &same, predicates), "INSERT").await
+        }
+        IncrementalWrite::InsertOverwrite { keys } => {
+            let partitions = partition_columns(table.snapshot().map_err(LakeError::from)?.metadata());
+            let recipe = overwrite_recipe(&schema, keys, &partitions)?;
+            let new = change::Rows::of(engine, &session, &plan, &schema).await?;
+            with_new_rows(engine, name, new, recipe, "INSERT").await
+        }
+        IncrementalWrite::ReplaceWhere { replaced, taken } => {
+            let new = change::Rows::of(engine, &session, &plan, &schema).await?;
+            with_new_rows(engine, name, new, replace_recipe(&schema, replaced, taken), "INSERT").await
         }
     }
 }
@@ -137,25 +147,105 @@ fn duplicate_refusal(query: String) -> Refusal {
     Refusal { query, error }
 }
 
-fn delete_insert_recipe(schema: &SchemaRef, keys: &[String], predicates: &[String]) -> Recipe {
-    let exists = format!("exists (select 1 from __new as {SOURCE} where {})", equal_keys(keys));
+/// Which rows of the table and new rows belong together: those with the same values of the keys.
+struct Same {
+    /// SQL over either side's columns, for keys that are no column.
+    computed: Vec<String>,
+    on: String,
+}
+
+impl Same {
+    /// `keys` are columns, several of them in one text, or SQL; `equals` compares two values.
+    fn of(schema: &SchemaRef, keys: &[String], equals: &str) -> Done<Self> {
+        let bare = |key: &str| key.trim().trim_matches('"').to_string();
+        let known = |key: &String| schema.fields().iter().any(|field| field.name().eq_ignore_ascii_case(key));
+        let (mut columns, mut computed) = (Vec::new(), Vec::new());
+        for key in keys {
+            let parts: Vec<String> = key.split(',').map(bare).collect();
+            if parts.iter().all(known) || parts.iter().all(|part| part.chars().all(|c| c.is_alphanumeric() || c == '_')) {
+                columns.extend(parts);
+            } else {
+                computed.push(key.clone());
+            }
+        }
+        let columns = if columns.is_empty() && !computed.is_empty() { Vec::new() } else { key_columns(schema, &columns)? };
+        let named = columns.iter().map(|column| quote_identifier(column));
+        let named = named.chain((0..computed.len()).map(|index| format!("__key{index}")));
+        let on = named.map(|key| format!("({SOURCE}.{key}{equals}{DEST}.{key})")).collect::<Vec<_>>().join(" and ");
+        Ok(Self { computed, on })
+    }
+
+    /// A side of the comparison: `table` with the computed keys beside its columns.
+    fn side(&self, table: &str, alias: &str) -> String {
+        if self.computed.is_empty() {
+            return format!("{table} as {alias}");
+        }
+        let keys = self.computed.iter().enumerate().map(|(index, key)| format!("({key}) as __key{index}"));
+        format!("(select *, {} from {table}) as {alias}", keys.collect::<Vec<_>>().join(", "))
+    }
+
+    /// Holds for rows of the table that new rows have the keys of.
+    fn exists(&self) -> String {
+        format!("exists (select 1 from {} where {})", self.side("__new", SOURCE), self.on)
+    }
+}
+
+/// New rows in place of the partitions they are in. Where the partitions are folders of the table, whole files go.
+fn overwrite_recipe(schema: &SchemaRef, keys: &[String], partitions: &[String]) -> Done<Recipe> {
+    let mut recipe = Recipe { given: HashMap::new(), touch: None, refuse: None, numbered: false, rows: String::new() };
+    let columns = column_list(schema, "");
+    recipe.rows = format!("select {columns} from __new");
+    if keys.is_empty() {
+        return Ok(recipe);
+    }
+    let same = Same::of(schema, keys, " is not distinct from ")?;
+    let exists = same.exists();
+    let from = same.side("__old", DEST);
+    recipe.touch = Some(format!("select {DEST}.__file, count(*) from {from} where {exists} group by {DEST}.__file"));
+    let is_partition = |key: &String| partitions.iter().any(|name| name.eq_ignore_ascii_case(key.trim().trim_matches('"')));
+    if !keys.iter().all(is_partition) {
+        let kept = column_list(schema, &format!("{DEST}."));
+        let touched = same.side("__touched", DEST);
+        recipe.rows = format!("select {kept} from {touched} where not {exists} union all {}", recipe.rows);
+    }
+    Ok(recipe)
+}
+
+/// New rows for which `taken` holds in place of old ones for which `replaced` does.
+fn replace_recipe(schema: &SchemaRef, replaced: &str, taken: &str) -> Recipe {
+    let columns = column_list(schema, "");
+    let (kept, numbered) = change::kept_rows(&column_list(schema, &format!("{DEST}.")), DEST, replaced);
+    Recipe {
+        given: HashMap::new(),
+        touch: Some(format!("select {DEST}.__file, count(*) from __old as {DEST} where {replaced} group by {DEST}.__file")),
+        refuse: None,
+        numbered,
+        rows: format!("{kept} union all select {columns} from __new where {taken}"),
+    }
+}
+
+fn delete_insert_recipe(schema: &SchemaRef, same: &Same, predicates: &[String]) -> Recipe {
+    let exists = same.exists();
     let within = predicates.iter().map(|predicate| format!("({predicate})")).collect::<Vec<_>>().join(" and ");
     let condition = if within.is_empty() { exists.clone() } else { format!("{exists} and {within}") };
     let columns = column_list(schema, "");
     let kept = column_list(schema, &format!("{DEST}."));
-    let mut rows = format!("select {kept} from __touched as {DEST} where not {exists}");
+    let touched = same.side("__touched", DEST);
+    let mut rows = format!("select {kept} from {touched} where not {exists}");
     if !within.is_empty() {
-        rows.push_str(&format!(" union all select {kept} from __touched as {DEST} where {exists} and ({within}) is not true"));
+        rows.push_str(&format!(" union all select {kept} from {touched} where {exists} and ({within}) is not true"));
     }
     rows.push_str(&format!(" union all select {columns} from __new"));
-    let touch = format!("select {DEST}.__file, count(*) from __old as {DEST} where {condition} group by {DEST}.__file");
+    let touch =
+        format!("select {DEST}.__file, count(*) from {} where {condition} group by {DEST}.__file", same.side("__old", DEST));
     Recipe { given: HashMap::new(), touch: Some(touch), refuse: None, numbered: false, rows }
 }
 
 async fn append(engine: &Arc<Engine>, name: &TableName, session: &SessionContext, plan: &LogicalPlan) -> Done<Effect> {
     let table = change::table(engine, name).await?;
     let schema = change::table_schema(&table)?;
-    let (_, streams) = change::streams(session, plan).await?;
+    let plan = change::clustered(plan.clone(), &Lake::notes(&table)?.cluster_by)?;
+    let (_, streams) = change::streams(session, &plan).await?;
     let streams = checked(engine, name, (&schema, &change::rules(&table)?), streams).await?;
     let folder = engine.lake.storage().folder(name)?;
     let partition_by = partition_columns(table.snapshot().map_err(LakeError::from)?.metadata());

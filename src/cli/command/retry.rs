@@ -4,17 +4,20 @@
 
 use std::path::Path;
 
+use headwater::compile::moment;
 use headwater::diagnostic::{Diagnostic, Outcome};
 use headwater::event::{Event, EventSink};
+use headwater::execute::EarlierBatches;
 use headwater::manifest::JsonMap;
+use headwater::name::UniqueId;
 use headwater::pipeline;
 use headwater::result::Status;
 use serde_json::Value as Json;
 
 use crate::cli::Exit;
 use crate::cli::args::{
-    CloneArgs, Command, CompileArgs, DocsCommand, DocsGenerateArgs, GlobalArgs, Introspection, RetryArgs, RunFlags,
-    RunOperationArgs, SelectionFlags, ShowOutput,
+    CloneArgs, Command, CompileArgs, DocsCommand, DocsGenerateArgs, EarlierRun, GlobalArgs, Introspection, RetryArgs, RunFlags,
+    RunOperationArgs, SelectionFlags, ShowOutput, WindowFlags,
 };
 use crate::cli::session::Session;
 
@@ -26,6 +29,7 @@ struct Last {
     which: String,
     args: JsonMap,
     unfinished: Vec<String>,
+    earlier: EarlierRun,
     /// The run was killed: nobody wrote its results.
     was_killed: bool,
 }
@@ -64,7 +68,7 @@ fn last(folder: &Path, session: &Session) -> Outcome<Last> {
     if let Some(killed) = pipeline::unfinished_run(folder) {
         let open = killed.nodes.iter().filter(|(_, status)| status.is_none_or(retried));
         let unfinished = open.map(|(id, _)| id.to_string()).collect();
-        return named(killed.args, unfinished, true);
+        return named(killed.args, unfinished, None);
     }
     let path = folder.join("run_results.json");
     let text = std::fs::read(&path).ok();
@@ -77,11 +81,18 @@ fn last(folder: &Path, session: &Session) -> Outcome<Last> {
     let all = results["results"].as_array().map(Vec::as_slice).unwrap_or_default();
     let open = all.iter().filter(|result| retried(status(result)));
     let unfinished = open.filter_map(|result| result["unique_id"].as_str().map(str::to_string)).collect();
-    named(results["args"].as_object().cloned().unwrap_or_default(), unfinished, false)
+    let started_at = results["metadata"]["invocation_started_at"].as_str().and_then(moment);
+    let earlier = EarlierRun { started_at, batches: all.iter().filter_map(batches).collect() };
+    named(results["args"].as_object().cloned().unwrap_or_default(), unfinished, Some(earlier))
 }
 
-/// Checks that the command is one that can be run again.
-fn named(args: JsonMap, mut unfinished: Vec<String>, was_killed: bool) -> Outcome<Last> {
+/// How far a microbatch model came.
+fn batches(result: &Json) -> Option<(UniqueId, EarlierBatches)> {
+    Some((UniqueId::new(result["unique_id"].as_str()?), EarlierBatches::from_json(&result["batch_results"])?))
+}
+
+/// Checks that the command is one that can be run again. Without `earlier` the run was killed.
+fn named(args: JsonMap, mut unfinished: Vec<String>, earlier: Option<EarlierRun>) -> Outcome<Last> {
     let which = args.get("which").and_then(Json::as_str).unwrap_or_default().to_string();
     if !COMMANDS.contains(&which.as_str()) {
         return Diagnostic::error("nothing-to-retry", format!("`{which}` was the last command; it cannot be retried"))
@@ -90,7 +101,8 @@ fn named(args: JsonMap, mut unfinished: Vec<String>, was_killed: bool) -> Outcom
     }
     // Hooks are no nodes of their own: they run again with the command.
     unfinished.retain(|id| which == "run-operation" || !id.starts_with("operation."));
-    Ok(Last { which, args, unfinished, was_killed })
+    let was_killed = earlier.is_none();
+    Ok(Last { which, args, unfinished, earlier: earlier.unwrap_or_default(), was_killed })
 }
 
 /// The command as it was called, on what is unfinished.
@@ -99,12 +111,21 @@ fn command(typed: &RetryArgs, last: &Last) -> Outcome<Command> {
     let selection = SelectionFlags { only: Some(last.unfinished.clone()), ..SelectionFlags::default() };
     let full_refresh = typed.full_refresh || on("full_refresh");
     let no_introspect = last.args.get("introspect").and_then(Json::as_bool) == Some(false);
+    let text = |key: &str| last.args.get(key).and_then(Json::as_str).map(str::to_string);
+    let windows = WindowFlags {
+        sample: text("sample"),
+        event_time_start: text("event_time_start"),
+        event_time_end: text("event_time_end"),
+    };
     let introspection = Introspection { no_introspect, introspect: false };
     let flags = RunFlags {
         selection: selection.clone(),
         full_refresh,
         empty: on("empty"),
         store_failures: on("store_failures"),
+        audit: on("audit"),
+        windows,
+        earlier: last.earlier.clone(),
         ..RunFlags::default()
     };
     Ok(match last.which.as_str() {
@@ -112,6 +133,7 @@ fn command(typed: &RetryArgs, last: &Last) -> Outcome<Command> {
         "run" => Command::Run(flags),
         "test" => Command::Test(flags),
         "seed" => Command::Seed(flags),
+        "snapshot" => Command::Snapshot(flags),
         "clone" => Command::Clone(CloneArgs { selection, full_refresh }),
         "generate" => Command::Docs(DocsCommand::Generate(DocsGenerateArgs { selection, ..DocsGenerateArgs::default() })),
         "compile" => Command::Compile(CompileArgs {
@@ -150,8 +172,5 @@ fn global(typed: &GlobalArgs, last: &JsonMap) -> GlobalArgs {
     args.state.defer_state = args.state.defer_state.or_else(|| text("defer_state").map(Into::into));
     args.state.defer |= on("defer");
     args.state.favor_state |= on("favor_state");
-    args.refused.sample = args.refused.sample.or_else(|| text("sample"));
-    args.refused.event_time_start = args.refused.event_time_start.or_else(|| text("event_time_start"));
-    args.refused.event_time_end = args.refused.event_time_end.or_else(|| text("event_time_end"));
     args
 }

@@ -15,10 +15,11 @@ use crate::cli::session::{Opened, Session};
 pub fn run(args: &ShowArgs, session: &Session) -> Exit {
     let flags =
         RunFlags { full_refresh: args.full_refresh, no_introspect: args.introspection.no_introspect, ..RunFlags::default() };
-    let opened = match session.open("show", &flags) {
+    let mut opened = match session.open("show", &flags) {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };
+    opened.settings.as_of.clone_from(&args.as_of);
     let root = opened.loaded.project.root.clone();
     match super::block_on(show(args, session, opened)) {
         Ok(Ok(exit)) => exit,

@@ -44,7 +44,8 @@ impl VisitorMut for Units {
             if UNIT_FIRST.contains(&name.as_str()) && count > 1 {
                 quote(function, 0);
             }
-            if UNIT_LAST.contains(&name.as_str()) && count > 1 {
+            // Where the first says the part, the last is the value, even of a column called `day`.
+            if UNIT_LAST.contains(&name.as_str()) && count > 1 && !is_unit(function, 0) {
                 quote(function, count - 1);
             }
         }
@@ -59,11 +60,20 @@ fn arguments(function: &mut Function) -> Option<&mut Vec<FunctionArg>> {
     }
 }
 
+fn is_unit(function: &mut Function, at: usize) -> bool {
+    let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))) = arguments(function).and_then(|args| args.get(at))
+    else {
+        return false;
+    };
+    matches!(&value.value, Value::SingleQuotedString(text) if canonical(text).is_some())
+}
+
 fn quote(function: &mut Function, at: usize) {
     let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))) = arguments(function).and_then(|args| args.get_mut(at)) else {
         return;
     };
-    if let Expr::Identifier(Ident { value, .. }) = arg
+    // A quoted name is a column's.
+    if let Expr::Identifier(Ident { value, quote_style: None, .. }) = arg
         && canonical(value).is_some()
     {
         *arg = Expr::value(Value::SingleQuotedString(value.to_lowercase()));

@@ -20,7 +20,9 @@ fn decide(node: &Node, state: &RelationState, full_refresh: bool) -> Outcome<Wor
     };
     let capabilities = Capabilities { late_bound_views: true, merge: true, add_column: true };
     let switches = Switches { full_refresh, store_failures: false };
-    (find(node)?.plan)(&Input { node, compiled: &compiled, state, capabilities: &capabilities, switches })
+    let input =
+        Input { node, compiled: &compiled, state, capabilities: &capabilities, switches, strategy_macro: None, batch: None };
+    (find(node)?.plan)(&input)
 }
 
 fn incremental(settings: Json) -> Node {

@@ -1,0 +1,2 @@
+{{ config(materialized='incremental', incremental_strategy='insert_overwrite') }}
+select * from {{ ref('new_rows') }}

@@ -1,0 +1,2 @@
+{{ config(materialized='incremental', on_schema_change='sync_all_columns') }}
+{{ rows() }}
