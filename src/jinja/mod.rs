@@ -26,6 +26,7 @@ mod invoke;
 mod language;
 mod materialize;
 mod moment;
+mod node_config;
 mod output;
 mod pattern;
 mod registry;
@@ -40,6 +41,7 @@ mod text;
 
 pub use engine::{Jinja, JinjaSettings, MacroCall, ReadEnv, TemplateText};
 pub use materialize::{FoundMaterialization, Materialized, StatementResult};
+pub use node_config::node_config;
 pub use registry::{MacroSource, builtin_macros};
 pub use rendered::{Origins, Place, Rendered};
 pub use static_calls::StaticCalls;

@@ -39,8 +39,8 @@ enum Anchor {
     Whole,
 }
 
-/// A pattern of Python's in the spelling of the `fancy-regex` crate: a brace that begins no repetition is itself, `{,n}` begins at
-/// none, `\Z` is the very end, and what the crate reads as set operations within brackets is escaped.
+/// A pattern of Python's in the spelling of the `fancy-regex` crate: a brace that begins no repetition is itself, `{,n}` begins
+/// at none, `\Z` is the very end, and what the crate reads as set operations within brackets is escaped.
 fn translated(pattern: &str) -> String {
     let repetition = regex::Regex::new(r"^\{(\d*)(,?)(\d*)\}").expect("the pattern is fixed");
     let (mut out, mut rest, mut in_class) = (String::with_capacity(pattern.len()), pattern, false);
