@@ -13,6 +13,7 @@ use super::target;
 use crate::artifact::TargetFolder;
 use crate::compile::{CompiledNode, Extras, compile_with, node_dictionary, render_in_node, value_of};
 use crate::event::Event;
+use crate::jinja::node_config;
 use crate::manifest::Node;
 use crate::name::UniqueId;
 use crate::result::{NodeResult, Status};
@@ -144,7 +145,7 @@ fn end_extras(session: &Session, results: &[NodeResult]) -> Extras {
         }
     }
     let shown = results.iter().filter(|result| result.thread_id != "main" || result.status == Status::Error);
-    let shown: Vec<Value> = shown.map(|result| value_of(&result_dictionary(session, result))).collect();
+    let shown: Vec<Value> = shown.map(|result| result_value(session, result)).collect();
     Extras::from([
         ("results".to_string(), Value::from(shown)),
         ("schemas".to_string(), value_of(&json!(schemas))),
@@ -153,16 +154,20 @@ fn end_extras(session: &Session, results: &[NodeResult]) -> Extras {
 }
 
 /// A result as `on-run-end` sees it: with its whole node.
-fn result_dictionary(session: &Session, result: &NodeResult) -> Json {
-    let mut entry = serde_json::to_value(result).unwrap_or_default();
+fn result_value(session: &Session, result: &NodeResult) -> Value {
+    let entry = serde_json::to_value(result).unwrap_or_default();
     let node = session.run.manifest.nodes.get(&result.unique_id).map(|node| {
         let mut node = node_dictionary(node);
         node["compiled"] = json!(result.compiled);
         node["compiled_code"] = json!(result.compiled_code);
-        node
+        let entries = node.as_object().into_iter().flatten();
+        Value::from_pairs(entries.map(|(key, value)| match key.as_str() {
+            "config" => (key.as_str(), node_config(value)),
+            _ => (key.as_str(), value_of(value)),
+        }))
     });
-    entry["node"] = node.unwrap_or_default();
-    entry
+    let entries = entry.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), value_of(value)));
+    Value::from_pairs(entries.chain([("node", node.unwrap_or(Value::from(())))]))
 }
 
 /// Runs hooks one after the other; after one that failed, the rest are skipped.

@@ -10,7 +10,7 @@ use minijinja::value::{DynObject, Object, ObjectRepr, Tuple};
 use minijinja::{Error, ErrorKind, State, Value};
 
 use super::arguments::Arguments;
-use super::collection::{list, record};
+use super::collection::record;
 use super::context::{Native, Root};
 
 /// A Python `datetime`, or a `date` where `date_only`; local to `zone` where there is one.
@@ -437,9 +437,4 @@ fn timedelta(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>
         return Err(invalid("timedelta: the span is too long"));
     }
     Ok(Value::from_object(Span(Duration::microseconds(micros.round() as i64))))
-}
-
-/// A list of values as Python's `re.findall` gives them.
-pub(super) fn texts(items: Vec<String>) -> Value {
-    list(items.into_iter().map(Value::from).collect())
 }

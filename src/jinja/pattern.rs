@@ -1,11 +1,11 @@
-//! `modules.re`: Python's regular expressions, as far as the `regex` crate has them (no look-around, no back-references).
+//! `modules.re`: Python's regular expressions, with look-around and back-references.
 
 use std::fmt;
 use std::sync::Arc;
 
+use fancy_regex::{Captures, Regex};
 use minijinja::value::{Object, ObjectRepr, Tuple};
 use minijinja::{Error, ErrorKind, State, Value};
-use regex::Regex;
 
 use super::arguments::Arguments;
 use super::collection::{dict, list};
@@ -39,17 +39,17 @@ enum Anchor {
     Whole,
 }
 
-/// A pattern of Python's in the spelling of the `regex` crate: a brace that begins no repetition is itself, `{,n}` begins at
-/// none, and what the crate reads as set operations within brackets is escaped.
+/// A pattern of Python's in the spelling of the `fancy-regex` crate: a brace that begins no repetition is itself, `{,n}` begins
+/// at none, `\Z` is the very end, and what the crate reads as set operations within brackets is escaped.
 fn translated(pattern: &str) -> String {
-    let repetition = Regex::new(r"^\{(\d*)(,?)(\d*)\}").expect("the pattern is fixed");
+    let repetition = regex::Regex::new(r"^\{(\d*)(,?)(\d*)\}").expect("the pattern is fixed");
     let (mut out, mut rest, mut in_class) = (String::with_capacity(pattern.len()), pattern, false);
     while let Some(first) = rest.chars().next() {
         let mut length = first.len_utf8();
         match first {
             '\\' => {
                 length += rest[1..].chars().next().map_or(0, char::len_utf8);
-                out.push_str(&rest[..length]);
+                out.push_str(if &rest[..length] == "\\Z" { "\\z" } else { &rest[..length] });
             }
             '[' if !in_class => {
                 in_class = true;
@@ -87,20 +87,23 @@ fn compiled(pattern: &str, anchor: &Anchor) -> Result<Regex, Error> {
         Anchor::Start => format!("^(?:{pattern})"),
         Anchor::Whole => format!("^(?:{pattern})$"),
     };
-    Regex::new(&anchored).map_err(|error| {
-        let reason = error.to_string();
-        let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        Error::new(
-            ErrorKind::InvalidOperation,
-            format!("re: `{pattern}` is no regular expression that can be used here: {reason}"),
-        )
-    })
+    Regex::new(&anchored).map_err(|error| failed(pattern, &error))
+}
+
+/// A pattern that cannot be read, or one that would search for ever.
+fn failed(pattern: &str, error: &fancy_regex::Error) -> Error {
+    let reason = error.to_string();
+    let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
+    let message = format!("re: `{pattern}` is no regular expression that can be used here: {reason}");
+    Error::new(ErrorKind::InvalidOperation, message)
 }
 
 fn first(args: &Arguments<'_>, anchor: Anchor) -> Result<Value, Error> {
     let regex = compiled(&args.text(0, "pattern")?, &anchor)?;
     let text = args.text(1, "string")?;
-    let Some(captures) = regex.captures(&text) else { return Ok(Value::from(())) };
+    let Some(captures) = regex.captures(&text).map_err(|error| failed(regex.as_str(), &error))? else {
+        return Ok(Value::from(()));
+    };
     let whole =
         captures.get(0).map_or((0, 0), |whole| (text[..whole.start()].chars().count(), text[..whole.end()].chars().count()));
     Ok(Value::from_object(Match {
@@ -110,10 +113,17 @@ fn first(args: &Arguments<'_>, anchor: Anchor) -> Result<Value, Error> {
     }))
 }
 
+/// Every match that does not overlap with an earlier one, at most `limit` of them if it is not 0.
+fn matches<'t>(regex: &Regex, text: &'t str, limit: usize) -> Result<Vec<Captures<'t>>, Error> {
+    let limit = if limit == 0 { usize::MAX } else { limit };
+    let found: Result<Vec<_>, _> = regex.captures_iter(text).take(limit).collect();
+    found.map_err(|error| failed(regex.as_str(), &error))
+}
+
 fn find_all(args: &Arguments<'_>) -> Result<Value, Error> {
     let regex = compiled(&args.text(0, "pattern")?, &Anchor::None)?;
     let text = args.text(1, "string")?;
-    let found = regex.captures_iter(&text).map(|captures| {
+    let found = matches(&regex, &text, 0)?.into_iter().map(|captures| {
         let group = |index: usize| Value::from(captures.get(index).map_or("", |group| group.as_str()));
         match captures.len() {
             1 => group(0),
@@ -129,15 +139,34 @@ fn substitute(args: &Arguments<'_>) -> Result<Value, Error> {
     let (replacement, text) = (args.text(1, "repl")?, args.text(2, "string")?);
     // `\1` and `\g<name>` are `${1}` and `${name}` here; a plain `$` is doubled.
     let replacement = replacement.replace('$', "$$");
-    let groups = Regex::new(r"\\(\d+)|\\g<(\w+)>").expect("the pattern is fixed");
+    let groups = regex::Regex::new(r"\\(\d+)|\\g<(\w+)>").expect("the pattern is fixed");
     let replacement = groups.replace_all(&replacement, "$${$1$2}").into_owned();
     let count = args.get(3, "count").and_then(Value::as_usize).unwrap_or(0);
-    Ok(Value::from(regex.replacen(&text, count, replacement.as_str()).into_owned()))
+    let (mut replaced, mut from) = (String::with_capacity(text.len()), 0);
+    for captures in matches(&regex, &text, count)? {
+        let (start, end) = captures.get(0).map_or((from, from), |whole| (whole.start(), whole.end()));
+        replaced.push_str(&text[from..start]);
+        captures.expand(&replacement, &mut replaced);
+        from = end;
+    }
+    replaced.push_str(&text[from..]);
+    Ok(Value::from(replaced))
 }
 
+/// The text between the matches, and the groups of each match where there are groups.
 fn split(args: &Arguments<'_>) -> Result<Value, Error> {
     let regex = compiled(&args.text(0, "pattern")?, &Anchor::None)?;
-    Ok(super::moment::texts(regex.split(&args.text(1, "string")?).map(str::to_string).collect()))
+    let text = args.text(1, "string")?;
+    let (mut parts, mut from) = (Vec::new(), 0);
+    for captures in matches(&regex, &text, args.get(2, "maxsplit").and_then(Value::as_usize).unwrap_or(0))? {
+        let (start, end) = captures.get(0).map_or((from, from), |whole| (whole.start(), whole.end()));
+        parts.push(Value::from(&text[from..start]));
+        let groups = captures.iter().skip(1);
+        parts.extend(groups.map(|group| group.map_or(Value::from(()), |group| Value::from(group.as_str()))));
+        from = end;
+    }
+    parts.push(Value::from(&text[from..]));
+    Ok(list(parts))
 }
 
 impl Match {

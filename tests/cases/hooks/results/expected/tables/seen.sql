@@ -1,0 +1,1 @@
+select node, full_refresh, unknown, given from seen
