@@ -48,6 +48,7 @@ impl From<arrow::error::ArrowError> for LakeError {
     fn from(error: arrow::error::ArrowError) -> Self {
         match error {
             arrow::error::ArrowError::ExternalError(source) => from_boxed(source, "sql-run"),
+            arrow::error::ArrowError::OffsetOverflowError(_) => too_much_text(),
             other => Self::new("sql-run", other.to_string()),
         }
     }
@@ -82,6 +83,7 @@ impl From<DataFusionError> for LakeError {
             DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => (*inner).into(),
             DataFusionError::Shared(shared) => match shared.find_root() {
                 DataFusionError::External(source) => from_dyn(source.as_ref(), "sql-run"),
+                DataFusionError::ArrowError(source, _) => from_dyn(source.as_ref(), "sql-run"),
                 root => Self::new("sql-run", plain(root)),
             },
             other => Self::new(code_of(&other), plain(&other)),
@@ -116,7 +118,19 @@ fn from_dyn(source: &(dyn std::error::Error + Send + Sync + 'static), code: &'st
     if let Some(error) = source.downcast_ref::<LakeError>() {
         return error.clone();
     }
+    if let Some(arrow::error::ArrowError::OffsetOverflowError(_)) = source.downcast_ref() {
+        return too_much_text();
+    }
     LakeError::new(code, source.to_string())
+}
+
+/// Text of a column that was to be held in one piece passed the 2 GB that its 32-bit offsets can address. Operators that keep
+/// their input whole (the build side of a join, a sort, a grouping) do so, each partition for itself.
+fn too_much_text() -> LakeError {
+    LakeError::new("text-too-large", "a join, sort or grouping holds more than 2 GB of text of one column in one partition").help(
+        "carry fewer or shorter text columns into it (join on keys first, add the long text afterwards), filter before it, \
+         or split the work over more partitions with a greater `threads` in the profile",
+    )
 }
 
 impl From<LakeError> for DataFusionError {

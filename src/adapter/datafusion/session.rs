@@ -18,8 +18,8 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::optimizer::analyzer::Analyzer;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
@@ -132,10 +132,10 @@ impl Scope {
         let mut config = self.engine.base.config().clone();
         config.options_mut().catalog.default_catalog.clone_from(&self.engine.database);
         config.options_mut().catalog.default_schema = schema.to_string();
-        let state = SessionStateBuilder::new_from_existing(SessionState::clone(&self.engine.base))
-            .with_catalog_list(Arc::new(catalogs))
-            .with_config(config.with_create_default_catalog_and_schema(false))
-            .build();
+        // A copy shares the functions; building a state anew registers every one of them again, which costs more than planning.
+        let mut state = SessionState::clone(&self.engine.base);
+        state.register_catalog_list(Arc::new(catalogs));
+        *state.config_mut() = config.with_create_default_catalog_and_schema(false);
         SessionContext::new_with_state(state)
     }
 

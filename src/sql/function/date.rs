@@ -1,5 +1,6 @@
 //! Dates and times: Redshift's and Snowflake's arithmetic, PostgreSQL's `age`, time zones.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
@@ -65,10 +66,15 @@ static ZONED: LazyLock<Regex> = LazyLock::new(|| {
     .expect("the pattern is a valid regex")
 });
 
-/// The text of a moment without the zone it names; none where it names none. PostgreSQL reads text as a `timestamp` so: the zone
-/// is not looked at (documentation, section 8.5.1.3).
-pub(in crate::sql) fn without_zone(text: &str) -> Option<&str> {
-    ZONED.captures(text)?.get(1).map(|local| local.as_str())
+/// A moment's text in the spelling that a cast reads: without the zone it names, which PostgreSQL does not look at either
+/// (documentation, section 8.5.1.3), and with seconds; none where it is so already.
+pub(in crate::sql) fn without_zone(text: &str) -> Option<Cow<'_, str>> {
+    let local = ZONED.captures(text).and_then(|found| found.get(1)).map(|local| local.as_str());
+    let clock = local.unwrap_or(text).trim_end();
+    if clock.len() == "2024-01-31 08:00".len() && clock.as_bytes()[13] == b':' {
+        return Some(Cow::Owned(format!("{clock}:00")));
+    }
+    local.map(Cow::Borrowed)
 }
 
 fn local_texts(args: &[ArrayRef], gives: &DataType) -> Result<ArrayRef> {
@@ -76,7 +82,7 @@ fn local_texts(args: &[ArrayRef], gives: &DataType) -> Result<ArrayRef> {
         return Ok(Arc::clone(&args[0]));
     }
     let texts = arrow::compute::cast(&args[0], &DataType::Utf8)?;
-    let local = texts.as_string::<i32>().iter().map(|text| text.map(|text| without_zone(text).unwrap_or(text)));
+    let local = texts.as_string::<i32>().iter().map(|text| text.map(|text| without_zone(text).unwrap_or(Cow::Borrowed(text))));
     let local: ArrayRef = Arc::new(local.collect::<StringArray>());
     Ok(arrow::compute::cast(&local, gives)?)
 }

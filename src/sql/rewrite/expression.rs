@@ -191,7 +191,7 @@ fn cast_of(kind: &CastKind, expr: &Expr, data_type: &DataType) -> Option<Expr> {
     }
     if types::arrow_of(data_type) == Some(types::TIMESTAMP) {
         let local = match literal_text(expr) {
-            Some(literal) => text(without_zone(literal)?),
+            Some(literal) => text(&without_zone(literal)?),
             None => call("without_zone", vec![expr.clone()]),
         };
         let (kind, data_type) = (kind.clone(), data_type.clone());
