@@ -22,9 +22,13 @@ pub struct Stamp {
 pub trait World: Send + Sync {
     /// The whole file as bytes.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// Every file below `folder`, links followed, in order of their paths; an absent folder holds none, and a link that leads
-    /// nowhere is no file.
+    /// Every file below `folder`, in order of their paths; an absent folder holds none. Links to folders are passed over, links to
+    /// files are files, and so is a link that leads nowhere: whoever reads it can say so.
     fn walk(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
+    /// As [`walk`](Self::walk), but through links to folders too, as local packages are installed.
+    fn walk_linked(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        self.walk(folder)
+    }
     fn exists(&self, path: &Path) -> bool;
     /// The file's stamp, links followed.
     fn stamp(&self, path: &Path) -> io::Result<Stamp> {
@@ -62,9 +66,25 @@ impl World for OsWorld {
             return Ok(Vec::new());
         }
         let mut files = Vec::new();
+        for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
+            let entry = entry?;
+            let kind = entry.file_type();
+            if kind.is_file() || (kind.is_symlink() && !entry.path().is_dir()) {
+                files.push(entry.into_path());
+            }
+        }
+        Ok(files)
+    }
+
+    fn walk_linked(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        if !folder.exists() {
+            return Ok(Vec::new());
+        }
+        let mut files = Vec::new();
         for entry in walkdir::WalkDir::new(folder).follow_links(true).sort_by_file_name() {
             let entry = match entry {
                 Ok(entry) => entry,
+                Err(error) if error.loop_ancestor().is_some() => continue,
                 Err(error) if error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => continue,
                 Err(error) => return Err(error.into()),
             };

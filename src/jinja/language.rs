@@ -10,6 +10,9 @@ use super::arguments::Arguments;
 use super::collection::{Dict, dict, dict_entries, list, owned};
 use super::{invoke, moment, relation};
 
+/// How many bytes of text a variable may hold: what doubles in a loop would otherwise take all memory there is.
+const MOST_TEXT: usize = 32 << 20;
+
 /// Adds the functions that rewritten templates call, and the filters and tests of Jinja and dbt that minijinja lacks.
 pub(super) fn install(environment: &mut Environment<'static>) {
     environment.add_function("__begin", |state: &mut State, invoker: Value| {
@@ -17,10 +20,11 @@ pub(super) fn install(environment: &mut Environment<'static>) {
     });
     environment.add_function("__list", |items: Value| -> Result<Value, Error> { Ok(list(items.try_iter()?.collect())) });
     environment.add_function("__dict", |items: Value| -> Result<Value, Error> { Ok(dict(dict_entries(&items)?)) });
-    environment.add_function("__own", |values: Rest<Value>| -> Value {
+    environment.add_function("__own", |values: Rest<Value>| -> Result<Value, Error> {
         match values.0.as_slice() {
-            [one] => owned(one.clone()),
-            many => Value::from(Tuple::from(many.to_vec())),
+            [one] if one.as_str().is_some_and(|text| text.len() > MOST_TEXT) => Err(Error::from(ErrorKind::OutOfFuel)),
+            [one] => Ok(owned(one.clone())),
+            many => Ok(Value::from(Tuple::from(many.to_vec()))),
         }
     });
     environment.add_function("__mod", percent);

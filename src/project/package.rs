@@ -66,7 +66,7 @@ impl Loader<'_> {
     }
 
     fn load_installed(&self, install_path: &Path, found: &mut BTreeMap<String, Package>) -> Outcome<()> {
-        let files = self.world.walk(install_path).map_err(|error| {
+        let files = self.world.walk_linked(install_path).map_err(|error| {
             let shown = shown_path(self.world, self.root, install_path);
             Box::new(
                 Diagnostic::error("file-unreadable", format!("the packages cannot be read: {error}")).at(Location::file(shown)),
@@ -151,17 +151,26 @@ impl Loader<'_> {
         items.iter().map(|item| listed(item, &context, rendered)).collect()
     }
 
-    /// One warning for all packages that are listed and not there. Whether a project needs one shows when it calls its macros.
+    /// The packages that are listed and not there: a mistake, as in dbt. A package whose project goes by another name than its
+    /// address counts as there where a package is installed that no entry names. Projects with external tables are only warned:
+    /// what they need of dbt_external_tables is built in, and what they need of others shows when they call it.
     fn not_installed(&self, listed: &[Listed], found: &BTreeMap<String, Package>, install_path: &Path) -> Option<Diagnostic> {
         let missing: Vec<&Listed> = listed.iter().filter(|entry| entry.local.is_none() && !is_found(entry, found)).collect();
         let first = missing.first()?;
+        let unnamed = found.iter().filter(|(name, package)| {
+            package.root.starts_with(install_path) && !listed.iter().any(|entry| is_called(entry, name, package))
+        });
+        if unnamed.count() >= missing.len() {
+            return None;
+        }
         let names: Vec<String> = missing.iter().map(|entry| format!("`{}`", entry.written)).collect();
         let shown = shown_path(self.world, self.root, install_path);
-        let warning = Diagnostic::warning("package-not-installed", format!("packages are not installed: {}", names.join(", ")))
-            .at(first.location.clone())
-            .help(format!("run `dbt deps` once, or put each package's folder into {shown}/"));
+        let text = format!("packages are not installed: {}", names.join(", "));
         let external = missing.iter().any(|entry| entry.name == "dbt_external_tables");
-        Some(if external { warning.help("`stage_external_sources` is built in and needs no package") } else { warning })
+        let diagnostic = if external { Diagnostic::warning } else { Diagnostic::error }("package-not-installed", text)
+            .at(first.location.clone())
+            .help(format!("run `headwater deps` once, or put each package's folder into {shown}/"));
+        Some(if external { diagnostic.help("`stage_external_sources` is built in and needs no package") } else { diagnostic })
     }
 }
 
@@ -171,9 +180,14 @@ fn same_folder_name(package: &Package, folder: &Path) -> bool {
 }
 
 fn is_found(entry: &Listed, found: &BTreeMap<String, Package>) -> bool {
-    let folder = |package: &Package| package.root.file_name().map(|name| name.to_string_lossy().into_owned());
+    found.iter().any(|(name, package)| is_called(entry, name, package))
+}
+
+/// An entry means a package by its name or by its folder's.
+fn is_called(entry: &Listed, name: &str, package: &Package) -> bool {
+    let folder = package.root.file_name().map(|name| name.to_string_lossy());
     let alike = |name: &str| name.replace('-', "_") == entry.name;
-    found.iter().any(|(name, package)| alike(name) || folder(package).as_deref().is_some_and(alike))
+    alike(name) || folder.as_deref().is_some_and(alike)
 }
 
 fn listed(item: &Yaml, context: &BaseContext<'_>, rendered: bool) -> Outcome<Listed> {

@@ -290,6 +290,9 @@ fn check_config(node: &Node) -> Outcome<()> {
     {
         return refuse("enabled", &str_of(value), "`true` or `false`");
     }
+    if let Some(value) = node.config.get("materialized").filter(|value| !value.is_string() && !value.is_null()) {
+        return refuse("materialized", &str_of(value), "one name, as text: `table`");
+    }
     let materialized = node.materialized();
     match node.resource_type {
         ResourceType::Test => {

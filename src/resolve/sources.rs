@@ -159,7 +159,9 @@ fn own_config(above: &JsonMap, table: &JsonMap, location: &crate::source::Locati
     let (upper, lower) = (object(above.get("config")), object(table.get("config")));
     let mut config = upper.clone();
     config.extend(lower.clone());
-    match freshness([above.get("freshness"), upper.get("freshness"), table.get("freshness"), lower.get("freshness")]) {
+    let levels = [above.get("freshness"), upper.get("freshness"), table.get("freshness"), lower.get("freshness")];
+    levels.iter().flatten().try_for_each(|given| check_periods(given, location))?;
+    match freshness(levels) {
         Freshness::Unset => {
             config.shift_remove("freshness");
         }
@@ -184,6 +186,25 @@ fn own_config(above: &JsonMap, table: &JsonMap, location: &crate::source::Locati
     config.insert("meta".to_string(), Json::Object(meta));
     config.insert("tags".to_string(), Json::from(tags));
     Ok(config)
+}
+
+/// Only these periods have a length.
+fn check_periods(freshness: &Json, location: &crate::source::Location) -> Outcome<()> {
+    const PERIODS: [&str; 3] = ["minute", "hour", "day"];
+    for key in ["warn_after", "error_after"] {
+        let Some(period) = freshness.get(key).and_then(|time| time.get("period")).filter(|period| !period.is_null()) else {
+            continue;
+        };
+        let given = period.as_str().map_or_else(|| period.to_string(), str::to_string);
+        if !PERIODS.contains(&given.as_str()) {
+            return Diagnostic::error("freshness-period", format!("`{key}` has an unknown `period`: `{given}`"))
+                .at(location.clone())
+                .help("expected `minute`, `hour` or `day`")
+                .suggest(&given, PERIODS)
+                .fail();
+        }
+    }
+    Ok(())
 }
 
 /// Freshness of the four places that may set it, merged.

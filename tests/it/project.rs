@@ -285,7 +285,7 @@ fn packages_installed_and_local_are_loaded_and_others_warned_of() {
     assert!(said.starts_with(
         "package-not-installed packages.yml:5:10: packages are not installed: `my-pkg`, `dbt-labs/dbt_external_tables`"
     ));
-    assert!(said.contains("dbt deps") && said.contains("stage_external_sources") && !said.contains("tok"), "{said}");
+    assert!(said.contains("headwater deps") && said.contains("stage_external_sources") && !said.contains("tok"), "{said}");
     let vars = project.vars_for("tools");
     assert_eq!((&vars["a"], &vars["b"], &vars["c"]), (&json!(1), &json!("root"), &json!("own")));
     assert_eq!(project.vars_for("shop").get("c"), None);
