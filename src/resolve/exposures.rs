@@ -168,7 +168,9 @@ fn group_mistake(entry: &ParsedProperty, other: Option<&OtherResource>) -> Optio
         None => format!("the group `{}` has no owner", entry.name),
     };
     let place = location_at(&entry.yaml, &["owner"]);
-    Some(Diagnostic::error("group-owner", message).at(place).help("a form like `owner: {name: Finance, email: fin@shop.example}`"))
+    Some(
+        Diagnostic::error("group-owner", message).at(place).help("a form like `owner: {name: Finance, email: fin@shop.example}`"),
+    )
 }
 
 /// Package, folders of the property file, name.
