@@ -103,7 +103,7 @@ impl Session {
             Ok((project, warnings)) => {
                 let events = self.events(&project.root, &project.target.target_name, which);
                 self.begin(events.as_ref(), which);
-                report(events.as_ref(), warnings)?;
+                report(events.as_ref(), self.settings.warnings.about.iter().cloned().chain(warnings).collect())?;
                 (project, events)
             }
             Err(error) => return Err(self.complain(&self.folder(), *error)),
@@ -159,17 +159,16 @@ impl Session {
     /// The run's flags: typed, then from the environment, then the project's `flags:`.
     fn run_settings(&self, which: &str, flags: &RunFlags, project: &Project) -> Outcome<RunSettings> {
         let on = |typed: bool, name: &str| self.settings.environment_flag(self.world.as_ref(), name, typed);
-        let project_flag = |name: &str| project.flags.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false);
         let started_at = flags.earlier.started_at.unwrap_or(self.settings.started_at);
         let Windows { sample, event_time_start, event_time_end } = self.windows(flags).read(started_at)?;
         Ok(RunSettings {
             which: which.to_string(),
             threads: project.target.threads.max(1),
             full_refresh: on(flags.full_refresh, "DBT_FULL_REFRESH"),
-            fail_fast: self.settings.fail_fast || project_flag("fail_fast"),
+            fail_fast: self.settings.fail_fast,
             empty: !flags.no_empty && on(flags.empty, "DBT_EMPTY"),
-            store_failures: on(flags.store_failures, "DBT_STORE_FAILURES") || project_flag("store_failures"),
-            warn_error: self.settings.warnings.all_errors || project_flag("warn_error"),
+            store_failures: on(flags.store_failures, "DBT_STORE_FAILURES"),
+            warn_error: self.settings.warnings.all_errors,
             no_introspect: flags.no_introspect,
             audit: flags.audit,
             sample,

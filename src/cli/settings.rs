@@ -66,7 +66,7 @@ pub const LOG_NAME: &str = "headwater.log";
 
 impl Settings {
     pub fn resolve(args: &GlobalArgs, world: &dyn World) -> Outcome<Self> {
-        let env = Environment { world };
+        let env = Environment { world, project: project_flags(args, world) };
         let quiet = env.flag(args.quiet, args.no_quiet, "DBT_QUIET");
         let debug = env.flag(args.debug, args.no_debug, "DBT_DEBUG");
         let level = args.log_level.or_else(|| level_named(&env.text("DBT_LOG_LEVEL")?)).unwrap_or(LogLevel::Info);
@@ -111,12 +111,12 @@ impl Settings {
 
     /// Whether something is switched on: typed, or by an environment variable.
     pub fn environment_flag(&self, world: &dyn World, name: &str, typed: bool) -> bool {
-        Environment { world }.flag(typed, false, name).unwrap_or(false)
+        Environment { world, project: JsonMap::new() }.flag(typed, false, name).unwrap_or(false)
     }
 
     /// The value of an option: typed, or from an environment variable.
     pub fn environment_text(&self, world: &dyn World, name: &str, typed: Option<&String>) -> Option<String> {
-        typed.cloned().or_else(|| Environment { world }.text(name))
+        typed.cloned().or_else(|| Environment { world, project: JsonMap::new() }.text(name))
     }
 
     /// The settings as `run_results.json` keeps them under `args`.
@@ -132,15 +132,52 @@ impl Settings {
     }
 }
 
+/// Where a flag that was not typed comes from: a variable, else the project's `flags:`.
 struct Environment<'a> {
     world: &'a dyn World,
+    project: JsonMap,
+}
+
+/// What dbt takes from a project's `flags:` of what the command line and the environment may set too, without `DBT_`.
+const PROJECT_FLAGS: [&str; 14] = [
+    "DEBUG",
+    "FAIL_FAST",
+    "INDIRECT_SELECTION",
+    "LOG_FORMAT",
+    "LOG_FORMAT_FILE",
+    "LOG_LEVEL",
+    "LOG_LEVEL_FILE",
+    "PRINTER_WIDTH",
+    "SEND_ANONYMOUS_USAGE_STATS",
+    "USE_COLORS",
+    "VERSION_CHECK",
+    "WARN_ERROR",
+    "WARN_ERROR_OPTIONS",
+    "WRITE_JSON",
+];
+
+/// `flags:` of dbt_project.yml. The file is read again, and its mistakes told, when the project is loaded.
+fn project_flags(args: &GlobalArgs, world: &dyn World) -> JsonMap {
+    let variable = || world.env("DBT_PROJECT_DIR").or_else(|| world.env("DBT_ENGINE_PROJECT_DIR")).map(PathBuf::from);
+    let options = LoadOptions { project_dir: args.project_dir.clone().or_else(variable), ..LoadOptions::default() };
+    project::project_flags(world, &options).unwrap_or_default()
 }
 
 impl Environment<'_> {
     /// The variable, also under the name with `DBT_ENGINE_` that dbt reads since 1.11.
     fn text(&self, name: &str) -> Option<String> {
         let newer = || self.world.env(&name.replacen("DBT_", "DBT_ENGINE_", 1));
-        self.world.env(name).or_else(newer).filter(|value| !value.is_empty())
+        self.world.env(name).or_else(newer).filter(|value| !value.is_empty()).or_else(|| self.of_project(name))
+    }
+
+    /// What the project's `flags:` say of the flag that the variable sets; a mapping as YAML text.
+    fn of_project(&self, name: &str) -> Option<String> {
+        let flag = name.strip_prefix("DBT_").filter(|flag| PROJECT_FLAGS.contains(flag))?;
+        match self.project.get(&flag.to_lowercase())? {
+            Json::Null => None,
+            Json::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        }
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {

@@ -5,7 +5,7 @@ use headwater::manifest::JsonMap;
 use serde_json::Value as Json;
 
 /// dbt's names of warnings, for the codes that mean the same here.
-const DBT_NAMES: [(&str, &str); 15] = [
+const DBT_NAMES: [(&str, &str); 16] = [
     ("NoNodesForSelectionCriteria", "selection-empty"),
     ("NothingToDo", "selection-empty"),
     ("NodeNotFoundOrDisabled", "ref-not-found"),
@@ -21,17 +21,25 @@ const DBT_NAMES: [(&str, &str); 15] = [
     ("CustomKeyInObjectDeprecation", "unknown-property"),
     ("DeprecatedModel", "model-deprecated"),
     ("DeprecatedReference", "reference-deprecated"),
+    ("UpcomingReferenceDeprecation", "reference-deprecated-soon"),
 ];
 
 /// What dbt 1.12 deprecates and headwater tells of: dbt's name and the code here. Of each, the first is shown, and a summary
 /// counts them.
-const DEPRECATIONS: [(&str, &str); 6] = [
+const DEPRECATIONS: [(&str, &str); 13] = [
     ("ConfigSourcePathDeprecation", "renamed-project-key"),
     ("DuplicateYAMLKeysDeprecation", "duplicate-yaml-key"),
     ("SourceOverrideDeprecation", "source-overrides"),
     ("DuplicateNameDistinctNodeTypesDeprecation", "duplicate-name"),
     ("MissingArgumentsPropertyInGenericTestDeprecation", "test-arguments-not-nested"),
     ("ArgumentsPropertyInGenericTestDeprecation", "test-arguments-nested"),
+    ("PropertyMovedToConfigDeprecation", "test-config-not-nested"),
+    ("ConfigLogPathDeprecation", "project-log-path"),
+    ("ConfigTargetPathDeprecation", "project-target-path"),
+    ("ResourceNamesWithSpacesDeprecation", "name-with-spaces"),
+    ("ExposureNameDeprecation", "exposure-name"),
+    ("UnexpectedJinjaBlockDeprecation", "unexpected-block"),
+    ("WEOIncludeExcludeDeprecation", "warn-error-options-renamed"),
 ];
 
 /// dbt's name of the deprecation that a code stands for.
@@ -50,6 +58,8 @@ pub struct WarningRules {
     silenced: Vec<String>,
     /// `--show-all-deprecations`.
     pub all_deprecations: bool,
+    /// Warnings about the options themselves.
+    pub about: Vec<Diagnostic>,
 }
 
 impl WarningRules {
@@ -57,6 +67,11 @@ impl WarningRules {
     pub fn from_options(options: &JsonMap) -> Outcome<Self> {
         let mut rules = Self::default();
         for (key, value) in options {
+            if let Some((old, new)) = [("include", "error"), ("exclude", "warn")].into_iter().find(|(old, _)| old == key) {
+                let message = format!("`{old}` of the warn-error options is the old name of `{new}`");
+                let warning = Diagnostic::warning("warn-error-options-renamed", message).help(format!("call it `{new}`"));
+                rules.about.push(warning);
+            }
             match key.as_str() {
                 "error" | "include" if matches!(value.as_str(), Some("all" | "*")) => rules.all_errors = true,
                 "error" | "include" => rules.errors = names(key, value)?,

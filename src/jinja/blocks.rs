@@ -45,8 +45,9 @@ pub struct Block {
 }
 
 /// The blocks of `text`, in order. `path` is the file's path in messages.
-pub fn extract(text: &str, path: &str) -> Outcome<Vec<Block>> {
-    let mut reader = Reader { text, path: path.into(), blocks: Vec::new(), open: None, control: Vec::new(), closed: 0 };
+pub fn extract(text: &str, path: &str) -> Outcome<(Vec<Block>, Vec<Diagnostic>)> {
+    let (blocks, control, strays) = (Vec::new(), Vec::new(), Vec::new());
+    let mut reader = Reader { text, path: path.into(), blocks, open: None, control, strays, closed: 0 };
     let mut at = 0;
     while let Some(tag) = reader.next_tag(at)? {
         at = tag.end;
@@ -78,6 +79,8 @@ struct Reader<'t> {
     open: Option<Open>,
     /// Control tags open outside any block, with where each began.
     control: Vec<(&'t str, usize)>,
+    /// Warnings of ends without a beginning.
+    strays: Vec<Diagnostic>,
     /// Where the last block ends.
     closed: usize,
 }
@@ -152,7 +155,10 @@ impl<'t> Reader<'t> {
         }
         match BlockKind::of_tag(tag.word) {
             Some(kind) => self.start(kind, &tag),
-            None => self.control(&tag),
+            None => {
+                self.control(&tag);
+                Ok(())
+            }
         }
     }
 
@@ -207,24 +213,23 @@ impl<'t> Reader<'t> {
         });
     }
 
-    fn control(&mut self, tag: &Tag<'t>) -> Outcome<()> {
+    fn control(&mut self, tag: &Tag<'t>) {
         if CONTROL.contains(&tag.word) {
             self.control.push((tag.word, tag.start));
         } else if let Some(word) = tag.word.strip_prefix("end") {
             if CONTROL.contains(&word) && self.control.last().is_some_and(|(open, _)| *open == word) {
                 self.control.pop();
             } else if BlockKind::of_tag(word).is_some() {
-                return Diagnostic::error("block-not-open", format!("`{}` closes nothing", tag.word))
-                    .at(self.place(tag.start))
-                    .fail();
+                // dbt reads over it, with the same warning.
+                let stray = Diagnostic::warning("unexpected-block", format!("`{}` closes nothing", tag.word));
+                self.strays.push(stray.at(self.place(tag.start)).help("remove it: dbt deprecates this"));
             }
         }
-        Ok(())
     }
 
-    fn finish(self) -> Outcome<Vec<Block>> {
+    fn finish(self) -> Outcome<(Vec<Block>, Vec<Diagnostic>)> {
         match &self.open {
-            None => Ok(self.blocks),
+            None => Ok((self.blocks, self.strays)),
             Some(open) => Diagnostic::error(
                 "block-not-closed",
                 format!("the {} `{}` is never closed with `{{% end{} %}}`", open.word, open.name, open.word),

@@ -50,7 +50,7 @@ pub fn builtin_macros() -> &'static [MacroSource] {
 fn built_in_file(file: &str) -> Vec<MacroSource> {
     let data = Templates::get(file).expect("rust-embed lists only files it holds").data;
     let text = std::str::from_utf8(&data).expect("built-in macros are UTF-8");
-    let blocks = blocks::extract(text, &format!("macros/{file}")).expect("built-in macros are well formed");
+    let (blocks, _) = blocks::extract(text, &format!("macros/{file}")).expect("built-in macros are well formed");
     let blocks =
         blocks.into_iter().filter(|block| matches!(block.kind, BlockKind::Macro | BlockKind::Test | BlockKind::Materialization));
     blocks

@@ -72,7 +72,8 @@ pub fn collect_macros(
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     let only_tests = file.file.kind == FileKind::GenericTest;
-    let Some(found) = super::keep(blocks::extract(&file.text, &file.file.shown), diagnostics) else { return };
+    let Some((found, strays)) = super::keep(blocks::extract(&file.text, &file.file.shown), diagnostics) else { return };
+    diagnostics.extend(strays);
     for block in found {
         let wanted = match block.kind {
             BlockKind::Test => true,
@@ -213,7 +214,8 @@ pub fn collect_docs(
     let shared = Arc::new(project.clone());
     let mut places: BTreeMap<UniqueId, String> = BTreeMap::new();
     for file in &loaded.docs {
-        let Some(found) = super::keep(blocks::extract(&file.text, &file.file.shown), diagnostics) else { continue };
+        let Some((found, strays)) = super::keep(blocks::extract(&file.text, &file.file.shown), diagnostics) else { continue };
+        diagnostics.extend(strays);
         for block in found.into_iter().filter(|block| block.kind == BlockKind::Docs) {
             let package = &file.file.package.name;
             let unique_id = UniqueId::from(format!("doc.{package}.{}", block.name));

@@ -182,7 +182,10 @@ fn analysis(file: &LoadedFile, corrected: bool) -> ParsedNode {
 
 /// A snapshot file holds any number of `{% snapshot %}` blocks; the file's name is part of the fqn.
 fn snapshots(file: &LoadedFile, diagnostics: &mut Vec<Diagnostic>) -> Vec<ParsedNode> {
-    let Some(blocks) = super::keep(blocks::extract(&file.text, &file.file.shown), diagnostics) else { return Vec::new() };
+    let Some((blocks, strays)) = super::keep(blocks::extract(&file.text, &file.file.shown), diagnostics) else {
+        return Vec::new();
+    };
+    diagnostics.extend(strays);
     let node = |block: blocks::Block| {
         let base = from_file(file, ResourceType::Snapshot, file.file.relative.to_string());
         let mut fqn = base.fqn.clone();

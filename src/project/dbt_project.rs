@@ -186,6 +186,13 @@ fn check_keys(yaml: &Yaml, warnings: &mut Vec<Diagnostic>) -> Outcome<()> {
         let message = format!("`{old}` is the old name of `{new}`");
         warnings.push(Diagnostic::warning("renamed-project-key", message).at(location.clone()).help(format!("call it `{new}`")));
     }
+    for (key, usual, code) in [("log-path", "logs", "project-log-path"), ("target-path", "target", "project-target-path")] {
+        let Some(value) = yaml.get(key).filter(|value| value.to_json() != Json::from(usual)) else { continue };
+        let message = format!("dbt deprecates `{key}` in dbt_project.yml");
+        let flag = format!("DBT_{}", key.replace('-', "_").to_uppercase());
+        let warning = Diagnostic::warning(code, message).at(value.location.clone());
+        warnings.push(warning.help(format!("use the flag --{key}, or the variable {flag}")));
+    }
     if let (Some(location), Some(true)) = (yaml.key_location("tests"), yaml.get("data_tests").map(|tests| !tests.is_null())) {
         return Diagnostic::error("project-value", "`tests` is the old name of `data_tests`, but both are given")
             .at(location.clone())

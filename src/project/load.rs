@@ -69,6 +69,13 @@ pub fn load(world: &dyn World, options: &LoadOptions) -> Outcome<(Project, Vec<D
     Ok((project, warnings))
 }
 
+/// `flags:` of the project that `options` name; none where the file cannot be read.
+pub fn project_flags(world: &dyn World, options: &LoadOptions) -> Option<JsonMap> {
+    let root = project_root(world, options).ok()?;
+    let (yaml, _) = read_yaml(world, &root.join(PROJECT_FILE), PROJECT_FILE).ok()??;
+    yaml.get("flags")?.to_json_map()
+}
+
 /// The folder of the project: the one named, or the nearest with a `dbt_project.yml` from the current folder upwards.
 ///
 /// # Errors

@@ -19,6 +19,8 @@ impl Resolver<'_> {
         self.check_snapshots();
         self.diagnostics.extend(self.manifest.nodes.values().filter_map(contract::unsupported));
         self.check_names();
+        self.check_versioned_names();
+        self.check_spaces();
         self.check_config_paths();
         self.check_config_keys();
     }
@@ -95,6 +97,45 @@ impl Resolver<'_> {
                 found.push(Diagnostic::error("duplicate-relation", message).at(node.location.clone()).help(help));
             }
         }
+        self.diagnostics.extend(found);
+    }
+
+    /// Spaces in names: a mistake, or a warning where the project's flag says so.
+    fn check_spaces(&mut self) {
+        let flag = |name: &str, usual: bool| self.project.flags.get(name).and_then(Json::as_bool).unwrap_or(usual);
+        let diagnostic = |name: &str, refused: bool, place: &crate::source::Location| {
+            let message = format!("`{name}` has a space in its name");
+            let made = if refused { Diagnostic::error } else { Diagnostic::warning };
+            made("name-with-spaces", message).at(place.clone()).help("rename it, with underscores say")
+        };
+        let refused = flag("require_resource_names_without_spaces", true);
+        let nodes = self.manifest.nodes.values().filter(|node| node.name.contains(' '));
+        let mut found: Vec<Diagnostic> = nodes.map(|node| diagnostic(&node.name, refused, &node.location)).collect();
+        let refused = flag("require_source_and_semantic_model_names_without_spaces", false);
+        let mut told = BTreeSet::new();
+        for source in self.manifest.sources.values().filter(|source| source.source_name.contains(' ')) {
+            if told.insert(&source.source_name) {
+                found.push(diagnostic(&source.source_name, refused, &source.location));
+            }
+        }
+        let models = self.manifest.semantic_models.values().filter(|model| model.name.contains(' '));
+        found.extend(models.map(|model| diagnostic(&model.name, refused, &model.location)));
+        self.diagnostics.extend(found);
+    }
+
+    /// A node that has the name of a model with versions: `ref` of it could mean either.
+    fn check_versioned_names(&mut self) {
+        let is_versioned = |node: &Node| node.model.as_ref().is_some_and(|model| model.version.is_some());
+        let nodes = || self.manifest.nodes.values().filter(|node| node.resource_type.is_refable());
+        let versioned: HashMap<(&str, &str), &Node> =
+            nodes().filter(|node| is_versioned(node)).map(|node| ((&*node.package_name, &*node.name), node)).collect();
+        let found = nodes().filter(|node| !is_versioned(node)).filter_map(|node| {
+            let other = versioned.get(&(&*node.package_name, &*node.name))?;
+            let message = format!("`{}` has the name of a model with versions, `{}`", node.unique_id, other.unique_id);
+            let diagnostic = Diagnostic::error("versioned-name", message).at(node.location.clone());
+            Some(diagnostic.help(format!("give it another name, or make it a version in {}", other.location.path)))
+        });
+        let found: Vec<Diagnostic> = found.collect();
         self.diagnostics.extend(found);
     }
 

@@ -20,6 +20,11 @@ impl Resolver<'_> {
             let outcome = self.exposure_of(entry);
             let Some(exposure) = crate::parse::keep(outcome, &mut self.diagnostics) else { continue };
             let id = exposure.unique_id.clone();
+            if !entry.name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') {
+                let message = format!("`{}` is no name for an exposure: letters, digits and underscores make one", entry.name);
+                let warning = Diagnostic::warning("exposure-name", message).at(location_at(&entry.yaml, &["name"]));
+                self.diagnostics.push(warning.help("dbt deprecates this: write it as the `label`, and choose another `name`"));
+            }
             if !exposure.config.get("enabled").and_then(Json::as_bool).unwrap_or(true) {
                 self.manifest.disabled_exposures.entry(id).or_default().push(exposure);
             } else if let Some(other) = self.manifest.exposures.get(&id) {
@@ -102,6 +107,10 @@ impl Resolver<'_> {
     pub(super) fn add_groups(&mut self, properties: &[ParsedProperty]) {
         for entry in properties.iter().filter(|entry| entry.section == Section::Groups) {
             let group = self.group_resource(entry);
+            let other = self.manifest.groups.get(&group.unique_id);
+            if let Some(mistake) = group_mistake(entry, other) {
+                self.diagnostics.push(mistake);
+            }
             self.manifest.groups.insert(group.unique_id.clone(), group);
         }
     }
@@ -141,6 +150,27 @@ impl Resolver<'_> {
             location: entry.location.clone(),
         }
     }
+}
+
+/// A group has an owner with a name or an e-mail address, and its name once.
+fn group_mistake(entry: &ParsedProperty, other: Option<&OtherResource>) -> Option<Diagnostic> {
+    if let Some(other) = other {
+        let twice = Diagnostic::error("duplicate-group", format!("there are two groups `{}`", entry.name));
+        return Some(twice.at(entry.location.clone()).help(format!("the other is at {}", other.location)));
+    }
+    let owner = entry.properties.get("owner").and_then(Json::as_object);
+    let is_named = |owner: &JsonMap| ["name", "email"].iter().any(|key| owner.get(*key).is_some_and(|value| !value.is_null()));
+    if owner.is_some_and(is_named) {
+        return None;
+    }
+    let message = match owner {
+        Some(_) => format!("the owner of the group `{}` has neither a name nor an email", entry.name),
+        None => format!("the group `{}` has no owner", entry.name),
+    };
+    let place = location_at(&entry.yaml, &["owner"]);
+    Some(
+        Diagnostic::error("group-owner", message).at(place).help("a form like `owner: {name: Finance, email: fin@shop.example}`"),
+    )
 }
 
 /// Package, folders of the property file, name.

@@ -170,9 +170,22 @@ impl Resolver<'_> {
                     .suggest(name, self.macros.test_names());
                 self.diagnostics.push(missing);
             }
+            self.diagnostics.extend(self.deprecated_config(target, given.test, &node.location));
             self.diagnostics.extend(self.deprecated_arguments(target, given.test, &node.location));
             self.add_node(node, calls);
         }
+    }
+
+    /// dbt 1.12 wants a test's configuration below `config`.
+    fn deprecated_config(&self, target: &Target, test: &Json, location: &Location) -> Vec<Diagnostic> {
+        let Ok((name, args)) = name_and_arguments(test, location) else { return Vec::new() };
+        let outside = args.keys().filter(|key| self.nests_arguments() && CONFIG_KEYS.contains(&key.as_str()));
+        let warning = |key: &String| {
+            let message = format!("`{key}` of the test `{name}` on `{}` stands outside `config`", target.name);
+            let warning = Diagnostic::warning("test-config-not-nested", message).at(location.clone());
+            warning.help("dbt deprecates this: move it below `config:`")
+        };
+        outside.map(warning).collect()
     }
 
     /// dbt 1.12 wants a test's own arguments below `arguments`, unless the project's flag says that this is no keyword.

@@ -150,9 +150,10 @@ impl Resolver<'_> {
         let package = self.project.packages.iter().find(|package| package.name == target.package_name)?;
         let is_foreign = asker.package != target.package_name && package.restrict_access;
         let reason = match access {
-            "private" if asker.group.is_none() || asker.group != target.group => {
-                format!("it is private to the group `{}`", target.group.as_deref().unwrap_or_default())
-            }
+            "private" if asker.group.is_none() || asker.group != target.group => match &target.group {
+                Some(group) => format!("it is private to the group `{group}`"),
+                None => "it is private, and belongs to no group".to_string(),
+            },
             "private" | "protected" if is_foreign => format!("it is {access} in the package `{}`", target.package_name),
             _ => return None,
         };

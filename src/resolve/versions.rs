@@ -6,6 +6,7 @@ use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::JsonMap;
 use crate::parse::python_text::str_of;
 use crate::parse::{ParsedProperty, location_at};
+use crate::source::Location;
 
 use super::columns::{object, objects, text, texts};
 use super::deprecation;
@@ -41,6 +42,7 @@ pub(super) fn of(entry: &ParsedProperty) -> Outcome<Vec<Version>> {
             let message = format!("`{}` has version {} twice", entry.name, str_of(&v));
             return Diagnostic::error("duplicate-version", message).at(place()).fail();
         }
+        check_column_rule(&entry.name, given, place())?;
         let mut config = object(given.get("config"));
         // The model's own access, where it has one, wins over a version's: so dbt has it.
         let has_access = [Some(&entry.properties), entry.properties.get("config").and_then(Json::as_object)]
@@ -65,13 +67,35 @@ pub(super) fn of(entry: &ParsedProperty) -> Outcome<Vec<Version>> {
     Ok(versions)
 }
 
+/// A version's columns hold at most one `include`; `exclude` takes from `include: all`.
+fn check_column_rule(model: &str, given: &JsonMap, place: Location) -> Outcome<()> {
+    let own = objects(given.get("columns"));
+    let mut rules = own.iter().filter(|column| column.contains_key("include") || column.contains_key("exclude"));
+    let Some(rule) = rules.next() else { return Ok(()) };
+    let excludes = rule.get("exclude").and_then(Json::as_array).is_some_and(|names| !names.is_empty());
+    let reason = match rule.get("include") {
+        _ if rules.next().is_some() => "more than one `include`",
+        None | Some(Json::Null) => "an `exclude` without an `include`",
+        Some(include) if excludes && !takes_all(include) => "an `exclude` beside a list of what to `include`",
+        _ => return Ok(()),
+    };
+    Diagnostic::error("version-columns", format!("the columns of a version of `{model}` have {reason}"))
+        .at(place)
+        .help("either `include: all` with the columns to `exclude`, or `include: [the, columns]`")
+        .fail()
+}
+
+/// `all` or `*`.
+fn takes_all(include: &Json) -> bool {
+    matches!(include, Json::String(text) if text == "all" || text == "*")
+}
+
 fn columns(base: &[&JsonMap], given: &JsonMap) -> Vec<JsonMap> {
     let own = objects(given.get("columns"));
     let rule = own.iter().find(|column| column.contains_key("include") || column.contains_key("exclude"));
     let includes = |name: &str| {
         let Some(rule) = rule else { return true };
-        let all = matches!(rule.get("include"), Some(Json::String(text)) if text == "all" || text == "*");
-        (all || texts(rule.get("include")).iter().any(|included| included == name))
+        (rule.get("include").is_some_and(takes_all) || texts(rule.get("include")).iter().any(|included| included == name))
             && !texts(rule.get("exclude")).iter().any(|excluded| excluded == name)
     };
     let kept = base.iter().filter(|column| includes(&text(column.get("name")).unwrap_or_default()));

@@ -188,7 +188,7 @@ impl Introspect for Database {
 
 /// The macros of a file of `package`.
 fn macros(package: &str, text: &str) -> Vec<MacroSource> {
-    let blocks = blocks::extract(text, &format!("macros/{package}.sql")).expect("the test's macros are well formed");
+    let (blocks, _) = blocks::extract(text, &format!("macros/{package}.sql")).expect("the test's macros are well formed");
     let source = |block: blocks::Block| MacroSource {
         unique_id: UniqueId::new(format!("macro.{package}.{}", block.name)),
         name: block.name,
@@ -746,7 +746,8 @@ fn blocks_are_cut_out_of_files() {
         {% test positive(model) %}t{% endtest %}{% data_test even(model) %}e{% enddata_test %}\n\
         {% materialization thing, adapter='postgres' %}m{% endmaterialization %}{% materialization other, default %}m{% endmaterialization %}\n\
         {% docs my_doc %}\nIt's {{ fine }} {% if %}\n{% enddocs %}\n{% snapshot snap %}select {% raw %}{% macro %}{% endraw %}{% endsnapshot %}";
-    let blocks = blocks::extract(text, "macros/a.sql").expect("the file is well formed");
+    let (blocks, strays) = blocks::extract(text, "macros/a.sql").expect("the file is well formed");
+    assert!(strays.is_empty());
     let names: Vec<_> = blocks.iter().map(|block| (block.kind, block.name.as_str(), block.location.line)).collect();
     assert_eq!(
         names,
@@ -768,7 +769,6 @@ fn blocks_are_cut_out_of_files() {
         ("a\n {% macro a() %}{% macro b() %}{% endmacro %}{% endmacro %}", "block-nested", "f.sql:2:17"),
         ("{% if x %}{% macro a() %}{% endmacro %}{% endif %}", "block-not-top-level", "f.sql:1:11"),
         ("{% macro %}{% endmacro %}", "block-name", "f.sql:1:1"),
-        ("x {% endmacro %}", "block-not-open", "f.sql:1:3"),
         ("{# never", "comment-not-closed", "f.sql:1:1"),
         ("{% macro a(", "tag-not-closed", "f.sql:1:1"),
     ] {
@@ -779,6 +779,8 @@ fn blocks_are_cut_out_of_files() {
             "{text}"
         );
     }
+    let (blocks, strays) = blocks::extract("x {% endmacro %}", "f.sql").expect("an end without a beginning is read over");
+    assert_eq!((blocks.len(), strays.len(), strays[0].code), (0, 1, "unexpected-block"));
 }
 
 #[test]

@@ -1,0 +1,2 @@
+{% macro x() %}1{% endmacro %}
+{% endmacro %}
