@@ -133,7 +133,9 @@ async fn pin(work: &mut Work<'_>, specs: &[Spec], options: &LoadOptions) -> Outc
     if let (Source::Git { revision, .. }, Some(commit)) = (&mut pinned.source, commit) {
         *revision = commit;
     }
-    pinned.name = project_name(work.world, &folder, options)?;
+    let placed =
+        |error: Box<Diagnostic>| if error.location.is_none() { Box::new(error.at(first.location.clone())) } else { error };
+    pinned.name = project_name(work.world, &folder, options).map_err(placed)?;
     Ok((pinned, list::of_package(work.world, &folder, options)?))
 }
 

@@ -154,7 +154,7 @@ fn commands_say_what_to_do() {
         ("grant select on t to public", "Ignored"),
         ("comment on table t is 'x'", "Ignored"),
         ("analyze t", "Ignored"),
-        ("vacuum t", "Ignored"),
+        ("vacuum t", "Vacuum"),
         ("set search_path = x", "Ignored"),
         ("create index i on t (a)", "Ignored"),
         ("explain select 1", "Explain"),

@@ -121,7 +121,6 @@ fn mistakes_in_configs_are_told() {
     let both = json!({"unique_key": "id", "merge_update_columns": ["v"], "merge_exclude_columns": ["id"]});
     let cases = [
         (incremental(json!({"incremental_strategy": "mergee"})), "incremental-strategy", Some("did you mean `merge`?")),
-        (incremental(json!({"on_schema_change": "fial"})), "on-schema-change", Some("did you mean `fail`?")),
         (incremental(json!({"on_schema_change": "fail"})), "schema-out-of-sync", None),
         (incremental(both), "merge-columns", None),
         (incremental(json!({})), "column-gone", None),

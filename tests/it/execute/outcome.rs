@@ -69,23 +69,22 @@ fn models_and_seeds_have_the_adapters_message() {
 }
 
 #[test]
-fn a_database_error_shows_the_line_with_a_caret() {
+fn a_database_error_points_at_the_models_own_file() {
     let fail = Reply::Fail { message: "column \"nope\" not found", position: Some((2, 8)) };
     let sql = "-- first\nselect nope\nfrom x";
     let outcome = Shop::new(vec![model("bad", sql, &[], json!({}))], FakeAdapter::answering(&[("nope", fail)])).run();
-    let expected = "Database Error in model bad (models/bad.sql)\n  column \"nope\" not found\n   --> \
-                    target/compiled/shop/models/bad.sql:2:8\n    |\n  2 | select nope\n    |        ^\n  compiled code at \
-                    target/compiled/shop/models/bad.sql";
+    let expected = "Database Error in model bad (models/bad.sql)\n  column \"nope\" not found\n  --> models/bad.sql:2:8\n  \
+                    compiled code at target/compiled/shop/models/bad.sql";
     assert_eq!(message(&outcome, "bad"), expected);
 }
 
 #[test]
-fn a_place_in_a_tests_query_is_found_in_the_compiled_file() {
+fn a_place_in_a_tests_query_is_found_in_the_tests_file() {
     // The test's own SQL begins on the sixth line of the counting query.
     let fail = Reply::Fail { message: "no such column", position: Some((6, 8)) };
     let nodes = vec![singular("t", "select nope\nfrom x", "a", json!({}))];
     let outcome = Shop::new(nodes, FakeAdapter::answering(&[("dbt_internal_test", fail)])).run();
-    assert!(message(&outcome, "t").contains("--> target/compiled/shop/tests/t.sql:1:8"), "{}", message(&outcome, "t"));
+    assert!(message(&outcome, "t").contains("--> tests/t.sql:1:8"), "{}", message(&outcome, "t"));
 }
 
 #[test]
