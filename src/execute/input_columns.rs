@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::message::Failure;
 use super::session::Session;
 use crate::compile::{Fixture, Inputs, compile_over_inputs, fixture_sql};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::Node;
 use crate::materialization::seed_load;
 use crate::name::{Relation, ResourceType, UniqueId};
@@ -41,9 +41,9 @@ fn look<'a>(session: &'a Arc<Session>, id: &'a UniqueId) -> BoxFuture<'a, Result
                 .values()
                 .filter_map(|column| Some(ColumnType { name: column.name.clone(), data_type: column.data_type.clone()? }));
             let columns = if built.is_empty() { declared.collect() } else { built };
-            return some(columns, &format!("source `{}.{}`", source.source_name, source.name));
+            return Ok(some(columns, &format!("source `{}.{}`", source.source_name, source.name))?);
         }
-        let Some(node) = manifest.nodes.get(id) else { return some(Vec::new(), id.as_str()) };
+        let Some(node) = manifest.nodes.get(id) else { return Ok(some(Vec::new(), id.as_str())?) };
         let columns = if node.is_ephemeral() { Vec::new() } else { built(session, &node.relation()).await? };
         match (columns.is_empty(), node.resource_type) {
             (true, ResourceType::Seed) => {
@@ -51,7 +51,7 @@ fn look<'a>(session: &'a Arc<Session>, id: &'a UniqueId) -> BoxFuture<'a, Result
                 session.run.adapter.seed_columns(&load).await.map_err(|error| Failure::Database { error, sent: None })
             }
             (true, ResourceType::Model) => of_code(session, node).await,
-            _ => some(columns, &format!("{} `{}`", node.resource_type, node.name)),
+            _ => Ok(some(columns, &format!("{} `{}`", node.resource_type, node.name))?),
         }
     }
     .boxed()
@@ -61,11 +61,11 @@ async fn built(session: &Session, relation: &Relation) -> Result<Vec<ColumnType>
     session.run.adapter.columns(relation).await.map_err(|error| Failure::Database { error, sent: None })
 }
 
-fn some(columns: Vec<ColumnType>, what: &str) -> Result<Vec<ColumnType>, Failure> {
+fn some(columns: Vec<ColumnType>, what: &str) -> Outcome<Vec<ColumnType>> {
     if columns.is_empty() {
         let message = format!("Not able to get columns for the rows given for {what}: the relation does not exist");
         let help = "build it first, or give its rows as SQL (`format: sql`)";
-        return Err(Diagnostic::error("unit-test-columns", message).help(help).fail::<()>().unwrap_err().into());
+        return Diagnostic::error("unit-test-columns", message).help(help).fail();
     }
     Ok(columns)
 }

@@ -227,7 +227,8 @@ impl<'a> Walk<'a> {
         let only_types = self.session.run.plan.verb == Verb::Compile && result.compiled == Some(true);
         // A failed test stops what is below only in `build`, where tests stand between the models.
         let is_failed_test = result.status == Status::Fail && self.session.run.plan.verb != Verb::Build;
-        result.blocks_children() && !is_failed_test && !only_types && !(goes_on && result.status != Status::Skipped)
+        let told_only = goes_on && result.status != Status::Skipped;
+        result.blocks_children() && !is_failed_test && !only_types && !told_only
     }
 
     fn skip(&mut self, step: usize, cause: Option<Cause>) {

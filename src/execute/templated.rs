@@ -67,6 +67,7 @@ fn extras(node: &Node, compiled: &CompiledNode) -> Extras {
     Extras::from([("sql".to_string(), sql.clone()), ("compiled_code".to_string(), sql), ("model".to_string(), value_of(&model))])
 }
 
+#[expect(clippy::result_large_err, reason = "one failure a node, on its way to become the result")]
 fn done(session: &Session, node: &Node, made: Materialized) -> Result<Done, Failure> {
     let Some(main) = made.main else {
         return Err(Failure::Runtime(format!("main is not being called during running {}", node.resource_type)));

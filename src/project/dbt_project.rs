@@ -187,7 +187,7 @@ fn check_keys(yaml: &Yaml, warnings: &mut Vec<Diagnostic>) -> Outcome<()> {
         warnings.push(Diagnostic::warning("renamed-project-key", message).at(location.clone()).help(format!("call it `{new}`")));
     }
     for (key, usual, code) in [("log-path", "logs", "project-log-path"), ("target-path", "target", "project-target-path")] {
-        let Some(value) = yaml.get(key).filter(|value| value.to_json() != Json::from(usual)) else { continue };
+        let Some(value) = yaml.get(key).filter(|value| value.to_json() != *usual) else { continue };
         let message = format!("dbt deprecates `{key}` in dbt_project.yml");
         let flag = format!("DBT_{}", key.replace('-', "_").to_uppercase());
         let warning = Diagnostic::warning(code, message).at(value.location.clone());
