@@ -20,7 +20,6 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDateTime, Utc};
 use datafusion::common::DFSchema;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::FairSpillPool;
@@ -35,7 +34,7 @@ use super::{
 };
 use crate::lake::{Entry, ExternalDefinition, Lake, LakeError, Object, SeedOptions, Storage, TableName, read_seed};
 use crate::name::{Relation, RelationType};
-use crate::rows::{Answer, Cell, ColumnType, Rows};
+use crate::rows::{Answer, ColumnType, Rows};
 use crate::sql::{self, SqlError};
 
 /// Where the warehouse lies if the target names no `path`.
@@ -358,28 +357,4 @@ impl Adapter for DataFusion {
     async fn discard(&self, relation: &Relation) -> Result<(), AdapterError> {
         Ok(self.engine.lake.discard(&self.name(relation)).await?)
     }
-
-    async fn max_loaded_at(&self, sql: &str) -> Result<Option<DateTime<Utc>>, AdapterError> {
-        let rows = self.query(sql, Some(1)).await?;
-        match rows.rows.first().and_then(|row| row.first()) {
-            None | Some(Cell::Null) => Ok(None),
-            Some(cell) => instant(&cell.display()).map(Some).ok_or_else(|| AdapterError {
-                code: "freshness-type",
-                message: format!("`{}` is not a timestamp", cell.display()),
-                position: None,
-                help: Some("`loaded_at_field` must give a timestamp or a date; cast it if it is text".into()),
-            }),
-        }
-    }
-}
-
-/// A timestamp or date as shown; without a zone it is UTC.
-fn instant(text: &str) -> Option<DateTime<Utc>> {
-    if let Ok(at) = DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%:z").or_else(|_| DateTime::parse_from_rfc3339(text)) {
-        return Some(at.with_timezone(&Utc));
-    }
-    let local =
-        ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"].iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
-    let day = || chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
-    Some(local.or_else(day)?.and_utc())
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
 use crate::lake::{SeedOptions, read_seed_text};
 use crate::name::{Relation, RelationType};
@@ -339,7 +340,18 @@ pub trait Adapter: Send + Sync {
         Ok(())
     }
     /// The newest value of a source's `loaded_at` expression, as UTC; for `source freshness`.
-    async fn max_loaded_at(&self, sql: &str) -> Result<Option<chrono::DateTime<chrono::Utc>>, AdapterError>;
+    async fn max_loaded_at(&self, sql: &str) -> Result<Option<DateTime<Utc>>, AdapterError> {
+        let answer = self.query(sql, Some(1)).await?;
+        match answer.rows.first().and_then(|row| row.first()) {
+            None | Some(Cell::Null) => Ok(None),
+            Some(cell) => instant(&cell.display()).map(Some).ok_or_else(|| AdapterError {
+                code: "freshness-type",
+                message: format!("`{}` is not a timestamp", cell.display()),
+                position: None,
+                help: Some("`loaded_at_field` must give a timestamp or a date; cast it if it is text".into()),
+            }),
+        }
+    }
 }
 
 /// An engine's types as profiles name them, and how it is opened.
@@ -410,4 +422,15 @@ pub fn seed_rows(file: &Path, delimiter: char, given: &[String]) -> Result<Rows,
     let rows = read.rows.into_iter().map(|row| read.columns.iter().zip(row).map(cell).collect()).collect();
     let columns = read.columns.iter().map(|(name, data_type)| ColumnType { name: name.clone(), data_type: data_type.clone() });
     Ok(Rows { columns: columns.collect(), rows, rows_affected: None })
+}
+
+/// A timestamp or date as shown; without a zone it is UTC.
+fn instant(text: &str) -> Option<DateTime<Utc>> {
+    if let Ok(at) = DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%:z").or_else(|_| DateTime::parse_from_rfc3339(text)) {
+        return Some(at.with_timezone(&Utc));
+    }
+    let local =
+        ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"].iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
+    Some(local.or_else(day)?.and_utc())
 }

@@ -123,7 +123,7 @@ pub(super) fn current_folder(world: &dyn World) -> Outcome<PathBuf> {
 }
 
 /// `path` seen from `base`, without `.` and `..`; links are not followed.
-pub(super) fn join(base: &Path, path: &Path) -> PathBuf {
+pub fn join(base: &Path, path: &Path) -> PathBuf {
     let mut joined = PathBuf::new();
     for part in base.join(path).components() {
         match part {

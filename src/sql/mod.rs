@@ -17,6 +17,7 @@ mod operator;
 mod parse;
 mod plan;
 mod rewrite;
+mod sorted_input;
 mod travel;
 mod types;
 

@@ -25,7 +25,7 @@ use sqlparser::ast::Statement;
 
 use super::explain::{Places, mistyped};
 use super::rewrite::{self, ColumnLookup};
-use super::{SqlError, operator, parse, travel, types};
+use super::{SqlError, operator, parse, sorted_input, travel, types};
 
 /// Plans one query over the tables of a session.
 ///
@@ -54,7 +54,10 @@ pub async fn plan_statement(ctx: &SessionContext, mut statement: Statement) -> R
     let is_query = matches!(statement, Statement::Query(_));
     let planner = SqlToRel::new_with_options(&provider, options());
     let plan = planner.sql_statement_to_plan(statement).map_err(|e| places.explain(&e, &state))?;
-    if is_query { stored_types(plan).map_err(|e| places.explain(&e, &state)) } else { Ok(plan) }
+    if !is_query {
+        return Ok(plan);
+    }
+    sorted_input::keep_order(plan).and_then(stored_types).map_err(|e| places.explain(&e, &state))
 }
 
 /// As [`plan`], with every type in place: what cannot be compared, added or called with such arguments is found here.

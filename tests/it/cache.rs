@@ -1,17 +1,17 @@
 //! The kept parse: whatever changes, the manifest that comes of it is the one that parsing anew gives.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use headwater::artifact::{ArtifactMetadata, manifest_json};
 use headwater::invocation::Invocation;
 use headwater::pipeline::{self, Loaded};
 use headwater::project::{LoadOptions, Project};
-use headwater::world::{OsWorld, Stamp, World};
 use serde_json::{Value as Json, json};
+
+use crate::here::Here;
 
 const FILES: &[(&str, &str)] = &[
     (
@@ -44,59 +44,6 @@ const FILES: &[(&str, &str)] = &[
     ("dbt_packages/pkg/models/p.sql", "select 1 as p"),
     ("dbt_packages/pkg/macros/pm.sql", "{% macro pm() %}1{% endmacro %}"),
 ];
-
-/// The real machine with an environment of its own.
-#[derive(Default)]
-struct Here {
-    env: BTreeMap<String, String>,
-    program: String,
-}
-
-impl World for Here {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        OsWorld.read(path)
-    }
-
-    fn walk(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
-        OsWorld.walk(folder)
-    }
-
-    fn exists(&self, path: &Path) -> bool {
-        OsWorld.exists(path)
-    }
-
-    fn stamp(&self, path: &Path) -> io::Result<Stamp> {
-        OsWorld.stamp(path)
-    }
-
-    fn program(&self) -> Option<String> {
-        Some(self.program.clone())
-    }
-
-    fn env(&self, name: &str) -> Option<String> {
-        self.env.get(name).cloned()
-    }
-
-    fn environment(&self) -> BTreeMap<String, String> {
-        self.env.clone()
-    }
-
-    fn current_folder(&self) -> io::Result<PathBuf> {
-        OsWorld.current_folder()
-    }
-
-    fn cores(&self) -> usize {
-        2
-    }
-
-    fn now(&self) -> DateTime<Utc> {
-        OsWorld.now()
-    }
-
-    fn new_id(&self) -> String {
-        OsWorld.new_id()
-    }
-}
 
 /// One project on disk and how commands are called on it.
 struct Shop {

@@ -10,6 +10,7 @@ mod execute;
 mod fuzz;
 mod generate;
 mod graph;
+mod here;
 mod jinja;
 mod lake;
 mod packages;
