@@ -267,6 +267,8 @@ pub trait Adapter: Send + Sync {
     fn session(&self) -> Option<Arc<dyn Adapter>> {
         None
     }
+    /// Ends this session's work: what is not committed is undone, and its connection is free for the next node.
+    async fn end(&self) {}
     /// One or more statements with the engine's word on the last one. `begin`: within a transaction that [`commit`](Self::commit)
     /// ends.
     async fn answer(&self, sql: &str, begin: bool) -> Result<Answer, AdapterError> {
@@ -371,7 +373,7 @@ pub const ADAPTERS: &[AdapterKind] = &[
     },
     AdapterKind {
         types: &["postgres"],
-        connect: |target| Ok(Arc::new(postgres::Postgres::connect(target.database, target.settings)?)),
+        connect: |target| Ok(Arc::new(postgres::Postgres::connect(target.database, target.threads, target.settings)?)),
     },
 ];
 

@@ -110,9 +110,23 @@ async fn work(
         let cloned = clock.time("execute", world.as_ref(), clone::clone(session, node)).await?;
         return Ok(cloned.as_ref().map_or_else(Done::nothing, Done::of));
     }
-    // Where the adapter has connections, the node has one of its own for all it does; it ends with the context.
-    let context = session.node_context();
-    let compiled = clock.time("compile", world.as_ref(), compile_step(session, node, &context)).await?;
+    // Where the adapter has connections, the node has one of its own for all it does.
+    let (context, connection) = session.node_context();
+    let outcome = compile_and_build(session, node, &context, (clock, kept)).await;
+    if let Some(connection) = connection {
+        connection.end().await;
+    }
+    outcome
+}
+
+async fn compile_and_build(
+    session: &Arc<Session>,
+    node: &Arc<Node>,
+    context: &Arc<CompileContext>,
+    (clock, kept): (&mut Clock, &mut Option<CompiledNode>),
+) -> Result<Done, Failure> {
+    let world = session.run.world.clone();
+    let compiled = clock.time("compile", world.as_ref(), compile_step(session, node, context)).await?;
     *kept = Some(compiled.clone());
     if has_types(node) {
         session.check_types(node, &compiled).await?;
@@ -121,7 +135,7 @@ async fn work(
     if !builds || matches!(node.resource_type, ResourceType::Analysis | ResourceType::SqlOperation) {
         return Ok(Done::silent());
     }
-    clock.time("execute", world.as_ref(), build_step(session, node, &compiled, &context)).await
+    clock.time("execute", world.as_ref(), build_step(session, node, &compiled, context)).await
 }
 
 /// Whether the node's text is one query of this project's own: analyses may be anything.

@@ -86,13 +86,14 @@ impl Session {
         Switches { full_refresh: self.run.settings.full_refresh, store_failures: self.run.settings.store_failures }
     }
 
-    /// What a node compiles and builds in: over a connection of its own, where the adapter has connections.
-    pub fn node_context(&self) -> Arc<CompileContext> {
-        match self.run.adapter.session() {
-            Some(connection) if self.context.database.is_some() => {
-                self.context.over(Arc::new(introspect(&self.run, connection, &self.stop)))
+    /// What a node compiles and builds in: over a connection of its own, which it ends, where the adapter has connections.
+    pub fn node_context(&self) -> (Arc<CompileContext>, Option<Arc<dyn Adapter>>) {
+        match self.run.adapter.session().filter(|_| self.context.database.is_some()) {
+            Some(connection) => {
+                let database = Arc::new(introspect(&self.run, connection.clone(), &self.stop));
+                (self.context.over(database), Some(connection))
             }
-            _ => self.context.clone(),
+            None => (self.context.clone(), None),
         }
     }
 

@@ -377,8 +377,7 @@ async fn stream(settings: &Settings) -> Result<Box<dyn Stream>, AdapterError> {
     let unreachable = |error: io::Error| refused(format!("connection to server at \"{host}\", port {port} failed: {error}"));
     #[cfg(unix)]
     if host.starts_with('/') {
-        let socket = format!("{host}/.s.PGSQL.{port}");
-        return Ok(Box::new(tokio::net::UnixStream::connect(socket).await.map_err(unreachable)?));
+        return Ok(Box::new(tokio::net::UnixStream::connect(socket_path(host, *port)).await.map_err(unreachable)?));
     }
     let tcp = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
     tcp.set_nodelay(true).map_err(unreachable)?;
@@ -416,13 +415,25 @@ impl CancelKey {
         const PATIENCE: Duration = Duration::from_millis(500);
         let mut request = BytesMut::new();
         frontend::cancel_request(self.process_id, self.secret_key, &mut request);
+        // The server does not answer; a request that does not arrive leaves the statement to its end.
+        #[cfg(unix)]
+        if self.host.starts_with('/') {
+            let socket = std::os::unix::net::UnixStream::connect(socket_path(&self.host, self.port));
+            let _ = socket.and_then(|mut socket| std::io::Write::write_all(&mut socket, &request));
+            return;
+        }
         let addresses = std::net::ToSocketAddrs::to_socket_addrs(&(self.host.as_str(), self.port));
         for address in addresses.into_iter().flatten() {
             if let Ok(mut tcp) = std::net::TcpStream::connect_timeout(&address, PATIENCE) {
-                // The server does not answer; a request that does not arrive leaves the statement to its end.
                 let _ = std::io::Write::write_all(&mut tcp, &request);
                 return;
             }
         }
     }
+}
+
+/// The file of a server's socket in the folder `host`.
+#[cfg(unix)]
+fn socket_path(host: &str, port: u16) -> String {
+    format!("{}/.s.PGSQL.{port}", host.trim_end_matches('/'))
 }
