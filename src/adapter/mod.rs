@@ -290,6 +290,9 @@ pub trait Adapter: Send + Sync {
     async fn commit(&self) -> Result<(), AdapterError> {
         Ok(())
     }
+    /// Ends what is open in this session; each further statement commits itself, as dbt has it around project hooks and
+    /// operations.
+    async fn clear_transaction(&self) {}
     /// What the relation is, if it exists.
     async fn relation_type(&self, relation: &Relation) -> Result<Option<RelationType>, AdapterError>;
     async fn columns(&self, relation: &Relation) -> Result<Vec<ColumnType>, AdapterError>;

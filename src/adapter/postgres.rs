@@ -96,6 +96,12 @@ impl Adapter for Postgres {
         }
     }
 
+    async fn clear_transaction(&self) {
+        if let Some(session) = &self.session {
+            session.clear_transaction().await;
+        }
+    }
+
     async fn query(&self, sql: &str, limit: Option<usize>) -> Result<Rows, AdapterError> {
         let sql = sql.trim().trim_end_matches(';');
         match limit {

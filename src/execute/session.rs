@@ -124,8 +124,15 @@ impl Session {
     pub fn keep(&self, node: &Node, compiled: &CompiledNode) {
         let path = self.display_path(&self.target_path(TargetFolder::Compiled, node));
         let extra_ctes = compiled.extra_ctes.clone();
-        let entry = Compiled { code: compiled.sql.clone(), path: Some(path), extra_ctes, lineage: None };
+        let entry = Compiled { code: compiled.sql.clone(), path: Some(path), extra_ctes, macros: compiled.macros.clone(), lineage: None };
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner).insert(node.unique_id.clone(), entry);
+    }
+
+    /// Adds macros to those that the node called.
+    pub fn keep_macros(&self, node: &Node, macros: Vec<UniqueId>) {
+        if let Some(entry) = self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&node.unique_id) {
+            entry.macros.extend(macros);
+        }
     }
 
     pub fn input_columns(&self, id: &UniqueId) -> Option<Arc<Vec<ColumnType>>> {
@@ -201,7 +208,8 @@ fn compile_context(run: &RunRequest, stop: &CancellationToken) -> Arc<CompileCon
     let database: Option<Arc<dyn Introspect>> =
         (!run.settings.no_introspect).then(|| Arc::new(introspect(run, run.adapter.clone(), stop)) as Arc<dyn Introspect>);
     let (empty, sample) = (run.settings.empty, run.settings.sample);
-    let flags = CompileFlags { empty, sample, deferred: run.settings.deferred.clone() };
+    let selected = Arc::new(run.plan.steps.iter().map(|step| step.unique_id.clone()).collect());
+    let flags = CompileFlags { empty, sample, deferred: run.settings.deferred.clone(), selected };
     CompileContext::new(run.manifest.clone(), run.jinja.clone(), run.project.clone(), database, (run.events.clone(), flags))
 }
 

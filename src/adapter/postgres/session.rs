@@ -160,6 +160,12 @@ impl Session {
         outcome
     }
 
+    /// From now on each statement commits itself: dbt begins and commits once, and psycopg2 does not begin again.
+    pub async fn clear_transaction(&self) {
+        self.end().await;
+        self.state.lock().await.begun = true;
+    }
+
     /// Gives the connection back; what was not committed is undone.
     pub async fn end(&self) {
         let mut state = self.state.lock().await;
