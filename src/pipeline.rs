@@ -266,6 +266,12 @@ fn keep_compiled(loaded: &mut Loaded, outcome: &RunOutcome) {
     let manifest = Arc::make_mut(&mut loaded.manifest);
     for (id, compiled) in &outcome.compiled {
         if let Some(node) = manifest.nodes.get_mut(id) {
+            // dbt notes what a text calls while it runs too: behind `{% if execute %}`, or in a test's arguments.
+            for called in &compiled.macros {
+                if !node.depends_on.macros.contains(called) {
+                    node.depends_on.macros.push(called.clone());
+                }
+            }
             node.compiled = Some(compiled.clone());
             node.lineage = compiled.lineage.clone();
         }

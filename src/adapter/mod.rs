@@ -268,6 +268,8 @@ pub trait Adapter: Send + Sync {
     fn session(&self) -> Option<Arc<dyn Adapter>> {
         None
     }
+    /// Ends this session's work: what is not committed is undone, and its connection is free for the next node.
+    async fn end(&self) {}
     /// One or more statements with the engine's word on the last one. `begin`: within a transaction that [`commit`](Self::commit)
     /// ends.
     async fn answer(&self, sql: &str, begin: bool) -> Result<Answer, AdapterError> {
@@ -289,6 +291,9 @@ pub trait Adapter: Send + Sync {
     async fn commit(&self) -> Result<(), AdapterError> {
         Ok(())
     }
+    /// Ends what is open in this session; each further statement commits itself, as dbt has it around project hooks and
+    /// operations.
+    async fn clear_transaction(&self) {}
     /// What the relation is, if it exists.
     async fn relation_type(&self, relation: &Relation) -> Result<Option<RelationType>, AdapterError>;
     async fn columns(&self, relation: &Relation) -> Result<Vec<ColumnType>, AdapterError>;
@@ -383,7 +388,7 @@ pub const ADAPTERS: &[AdapterKind] = &[
     },
     AdapterKind {
         types: &["postgres"],
-        connect: |target| Ok(Arc::new(postgres::Postgres::connect(target.database, target.settings)?)),
+        connect: |target| Ok(Arc::new(postgres::Postgres::connect(target.database, target.threads, target.settings)?)),
     },
 ];
 

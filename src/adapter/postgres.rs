@@ -30,8 +30,8 @@ impl Postgres {
     ///
     /// # Errors
     /// `settings-invalid`
-    pub fn connect(database: &str, settings: &Map<String, Json>) -> Result<Self, AdapterError> {
-        Ok(Self { pool: Pool::new(Settings::read(settings, database)?), session: None })
+    pub fn connect(database: &str, threads: usize, settings: &Map<String, Json>) -> Result<Self, AdapterError> {
+        Ok(Self { pool: Pool::new(Settings::read(settings, database)?, threads), session: None })
     }
 
     async fn run(&self, sql: &str, begin: bool) -> Result<Answer, AdapterError> {
@@ -87,6 +87,18 @@ impl Adapter for Postgres {
     fn session(&self) -> Option<Arc<dyn Adapter>> {
         let session = Some(Session::new(self.pool.clone()));
         Some(Arc::new(Self { pool: self.pool.clone(), session }))
+    }
+
+    async fn end(&self) {
+        if let Some(session) = &self.session {
+            session.end().await;
+        }
+    }
+
+    async fn clear_transaction(&self) {
+        if let Some(session) = &self.session {
+            session.clear_transaction().await;
+        }
     }
 
     async fn query(&self, sql: &str, limit: Option<usize>) -> Result<Rows, AdapterError> {

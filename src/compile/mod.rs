@@ -15,7 +15,6 @@ mod scope;
 mod source_map;
 mod typing;
 mod unit_test;
-mod value;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -37,11 +36,11 @@ pub use ephemeral::inject_ctes;
 pub use fixture::{Fixture, FixtureRows, expected_sql, fixture_sql};
 pub use introspect::{AdapterIntrospect, external_table};
 pub use lookup::Lookup;
-pub use scope::CompileScope;
+pub use scope::{CompileScope, with_batch};
 pub use source_map::{Origin, SourceMap};
 pub use typing::{Typed, Typing};
 pub use unit_test::{Inputs, compile_over_inputs, given, unit_test_node};
-pub use value::value_of;
+pub use crate::jinja::value_of;
 
 /// A node as it is sent to the database.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +51,8 @@ pub struct CompiledNode {
     /// Every ephemeral ancestor, in the order of the CTEs.
     pub extra_ctes: Vec<ExtraCte>,
     pub relation: Relation,
+    /// Macros that the text called, those that macros call left out.
+    pub macros: Vec<UniqueId>,
     /// Where each part of `sql` was written.
     pub source_map: SourceMap,
 }
@@ -60,7 +61,7 @@ impl CompiledNode {
     fn assembled(id: &UniqueId, traced: &Traced, ctes: &[ephemeral::Cte], relation: Relation) -> Self {
         let (sql, source_map) = ephemeral::assemble(traced, ctes);
         let extra_ctes = ctes.iter().map(ephemeral::Cte::extra_cte).collect();
-        Self { unique_id: id.clone(), sql, extra_ctes, relation, source_map }
+        Self { unique_id: id.clone(), sql, extra_ctes, relation, macros: Vec::new(), source_map }
     }
 }
 
@@ -73,6 +74,8 @@ pub struct CompileFlags {
     pub sample: Option<Window>,
     /// `--defer`: where a `ref` finds nodes that are not built here.
     pub deferred: Arc<HashMap<UniqueId, Relation>>,
+    /// `selected_resources`: what the command works on.
+    pub selected: Arc<Vec<UniqueId>>,
 }
 
 /// Names a render sees beside the engine's own: `results`, `schemas`, `sql`, a test's arguments.
@@ -138,15 +141,17 @@ pub fn compile_with(node: &Arc<Node>, context: &Arc<CompileContext>, extras: Ext
     if node.resource_type == ResourceType::Seed {
         let relation = node.relation();
         let (sql, extra_ctes, source_map) = (String::new(), Vec::new(), SourceMap::default());
-        return Ok(CompiledNode { unique_id: node.unique_id.clone(), sql, extra_ctes, relation, source_map });
+        let macros = Vec::new();
+        return Ok(CompiledNode { unique_id: node.unique_id.clone(), sql, extra_ctes, relation, macros, source_map });
     }
     compile_in(node, context, Arc::new(CompileScope::of_node(node, context, extras)))
 }
 
 fn compile_in(node: &Arc<Node>, context: &Arc<CompileContext>, scope: Arc<CompileScope>) -> Outcome<CompiledNode> {
-    let (traced, parents) = render_node(node, scope)?;
+    let (traced, parents) = render_node(node, scope.clone())?;
     let ctes = ephemeral::collect(&parents, context)?;
-    Ok(CompiledNode::assembled(&node.unique_id, &traced, &ctes, node.relation()))
+    let assembled = CompiledNode::assembled(&node.unique_id, &traced, &ctes, node.relation());
+    Ok(CompiledNode { macros: scope.called_macros(), ..assembled })
 }
 
 /// Renders text that stands in a node's config, such as a hook, with the node's own scope.

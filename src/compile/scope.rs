@@ -29,6 +29,8 @@ pub struct CompileScope {
     /// Whether a `ref` must have been captured when the project was parsed.
     checked: bool,
     ephemeral: Mutex<IndexSet<UniqueId>>,
+    /// Macros that the text itself called.
+    macros: Mutex<IndexSet<UniqueId>>,
     model: OnceLock<Value>,
     /// The batch of a microbatch model that is compiled.
     batch: Option<Batch>,
@@ -53,13 +55,14 @@ impl CompileScope {
             extras,
             checked,
             ephemeral: Mutex::default(),
+            macros: Mutex::default(),
             model: OnceLock::new(),
             batch: None,
         }
     }
 
     /// The same scope for one batch.
-    pub(super) fn for_batch(self, batch: Batch) -> Self {
+    pub fn for_batch(self, batch: Batch) -> Self {
         Self { batch: Some(batch), ..self }
     }
 
@@ -81,8 +84,14 @@ impl CompileScope {
         self.ephemeral.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    /// Takes over the ephemeral parents that another scope of the same node saw.
+    /// Macros that this scope's text called, in order of the first call.
+    pub fn called_macros(&self) -> Vec<UniqueId> {
+        self.macros.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Takes over the ephemeral parents and the macros that another scope of the same node saw.
     pub(super) fn adopt(&self, other: &Self) {
+        self.macros.lock().unwrap_or_else(PoisonError::into_inner).extend(other.called_macros());
         let parents = other.ephemeral_parents();
         self.ephemeral.lock().unwrap_or_else(PoisonError::into_inner).extend(parents);
     }
@@ -264,7 +273,12 @@ impl NodeScope for CompileScope {
         &self.package
     }
 
-    fn macro_called(&self, _macro_id: &UniqueId) {}
+    fn macro_called(&self, macro_id: &UniqueId) {
+        let mut macros = self.macros.lock().unwrap_or_else(PoisonError::into_inner);
+        if !macros.contains(macro_id) {
+            macros.insert(macro_id.clone());
+        }
+    }
 
     fn database(&self) -> Option<Arc<dyn Introspect>> {
         self.context.database.clone()
@@ -293,6 +307,10 @@ impl NodeScope for CompileScope {
         }
         match name {
             "graph" => Some(self.context.graph()),
+            "selected_resources" => {
+                let selected = self.context.flags.selected.iter().map(|id| id.as_str());
+                Some(value_of(&Json::from_iter(selected)))
+            }
             _ => self.node_extra(self.node.as_ref()?, name),
         }
     }
@@ -313,7 +331,7 @@ impl NodeScope for CompileScope {
 }
 
 /// `model` with `model.batch`: the batch's id, and its two ends as moments.
-fn with_batch(model: &Value, batch: Batch) -> Value {
+pub fn with_batch(model: &Value, batch: Batch) -> Value {
     let Window { start, end } = batch.window;
     let batch = Value::from_pairs([
         ("id", Value::from(batch.id())),

@@ -10,8 +10,9 @@ use super::message::{Failure, Sent};
 use super::node::blank_result;
 use super::session::{Session, node_info};
 use super::target;
+use crate::adapter::Adapter;
 use crate::artifact::TargetFolder;
-use crate::compile::{CompiledNode, Extras, compile_with, node_dictionary, render_in_node, value_of};
+use crate::compile::{CompileContext, CompiledNode, Extras, compile_with, node_dictionary, render_in_node, value_of};
 use crate::event::Event;
 use crate::jinja::node_config;
 use crate::manifest::Node;
@@ -61,7 +62,7 @@ pub(super) async fn run_node_hooks(
         let extras = Extras::from([("sql".to_string(), sql.clone()), ("compiled_code".to_string(), sql)]);
         let raw = text.clone();
         let rendered = session.blocking(move || render_in_node(when.key(), &text, &subject, &context, extras)).await?;
-        execute(session, node, &raw, rendered.trim()).await?;
+        execute(session, node, &session.run.adapter, (&raw, rendered.trim())).await?;
     }
     Ok(())
 }
@@ -82,11 +83,16 @@ fn hooks_at(node: &Node, when: When) -> Vec<String> {
 }
 
 /// Runs the text `sql` that the hook `raw` of `node` gave.
-async fn execute(session: &Session, node: &Node, raw: &str, sql: &str) -> Result<(), Failure> {
+async fn execute(
+    session: &Session,
+    node: &Node,
+    adapter: &Arc<dyn Adapter>,
+    (raw, sql): (&str, &str),
+) -> Result<(), Failure> {
     if sql.is_empty() {
         return Ok(());
     }
-    session.run.adapter.execute(sql).await.map(|_| ()).map_err(|error| {
+    adapter.execute(sql).await.map(|_| ()).map_err(|error| {
         let location = error.position.and_then(|position| written_at(session, node, raw, (sql, position)));
         Failure::Database { error, sent: Some(Sent { sql: sql.to_string(), compiled: None, location }) }
     })
@@ -144,8 +150,7 @@ fn end_extras(session: &Session, results: &[NodeResult]) -> Extras {
             schemas.push(schema);
         }
     }
-    let shown = results.iter().filter(|result| result.thread_id != "main" || result.status == Status::Error);
-    let shown: Vec<Value> = shown.map(|result| result_value(session, result)).collect();
+    let shown: Vec<Value> = results.iter().map(|result| result_value(session, result)).collect();
     Extras::from([
         ("results".to_string(), Value::from(shown)),
         ("schemas".to_string(), value_of(&json!(schemas))),
@@ -172,6 +177,27 @@ fn result_value(session: &Session, result: &NodeResult) -> Value {
 
 /// Runs hooks one after the other; after one that failed, the rest are skipped.
 async fn run_project_hooks(session: &Arc<Session>, ids: &[UniqueId], kind: &str, extras: Extras) -> Vec<NodeResult> {
+    let (context, connection) = session.node_context();
+    if let Some(connection) = &connection {
+        connection.clear_transaction().await;
+    }
+    let place = (&context, connection.as_ref().unwrap_or(&session.run.adapter));
+    let results = run_in_order(session, ids, (kind, extras), place).await;
+    if let Some(connection) = connection {
+        connection.end().await;
+    }
+    results
+}
+
+/// Where hooks are rendered and run.
+type Place<'a> = (&'a Arc<CompileContext>, &'a Arc<dyn Adapter>);
+
+async fn run_in_order(
+    session: &Arc<Session>,
+    ids: &[UniqueId],
+    (kind, extras): (&str, Extras),
+    at: Place<'_>,
+) -> Vec<NodeResult> {
     let mut results: Vec<NodeResult> = Vec::new();
     let nodes: Vec<_> = ids.iter().filter_map(|id| session.run.manifest.nodes.get(id)).cloned().map(Arc::new).collect();
     for (index, node) in nodes.iter().enumerate() {
@@ -186,7 +212,7 @@ async fn run_project_hooks(session: &Arc<Session>, ids: &[UniqueId], kind: &str,
             result
         } else {
             session.run.events.emit(Event::NodeStarted { index: place, total, node: info.clone() });
-            run_project_hook(session, node, &name, extras.clone()).await
+            run_project_hook(session, node, (&name, extras.clone()), at).await
         };
         session.run.events.emit(Event::NodeFinished { index: place, total, node: info, result: Box::new(result.clone()) });
         results.push(result);
@@ -194,12 +220,17 @@ async fn run_project_hooks(session: &Arc<Session>, ids: &[UniqueId], kind: &str,
     results
 }
 
-async fn run_project_hook(session: &Arc<Session>, node: &Arc<Node>, name: &str, extras: Extras) -> NodeResult {
+async fn run_project_hook(
+    session: &Arc<Session>,
+    node: &Arc<Node>,
+    (name, extras): (&str, Extras),
+    at: Place<'_>,
+) -> NodeResult {
     let mut clock = Clock::start();
     let mut result = blank_result(session, node, "main".to_string());
     let outcome = tokio::select! {
         biased;
-        outcome = hook_work(session, node, extras, (&mut clock, &mut result)) => outcome,
+        outcome = hook_work(session, node, extras, at, (&mut clock, &mut result)) => outcome,
         () = session.stop.cancelled() => Err(Failure::Runtime("cancelled while it ran".to_string())),
     };
     (result.execution_time, result.timing) = (clock.elapsed(), clock.timing);
@@ -214,10 +245,11 @@ async fn hook_work(
     session: &Arc<Session>,
     node: &Arc<Node>,
     extras: Extras,
+    (context, adapter): Place<'_>,
     (clock, result): (&mut Clock, &mut NodeResult),
 ) -> Result<(), Failure> {
     let world = session.run.world.clone();
-    let (context, subject) = (session.context.clone(), node.clone());
+    let (context, subject) = (context.clone(), node.clone());
     let compile = session.blocking(move || compile_with(&subject, &context, extras));
     let compiled = clock.time("compile", world.as_ref(), compile).await?;
     session.keep(node, &compiled);
@@ -228,5 +260,5 @@ async fn hook_work(
     // A hook may render to `{"sql": …}`: what the `before_begin` macros give.
     let parsed = serde_json::from_str::<Json>(&compiled.sql).ok();
     let sql = parsed.as_ref().and_then(|hook| hook.get("sql")).and_then(Json::as_str).unwrap_or(&compiled.sql);
-    clock.time("execute", world.as_ref(), execute(session, node, &node.raw_code, sql.trim())).await
+    clock.time("execute", world.as_ref(), execute(session, node, adapter, (&node.raw_code, sql.trim()))).await
 }

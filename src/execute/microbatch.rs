@@ -11,7 +11,6 @@ use super::hook::When;
 use super::message::Failure;
 use super::node::{self, blank_result};
 use super::session::{Session, node_info};
-use super::templated;
 use crate::compile::{Batch, BatchPlan, Window, in_order};
 use crate::event::{BatchInfo, Event};
 use crate::manifest::Node;
@@ -37,6 +36,16 @@ impl EarlierBatches {
     }
 }
 
+/// A batch among the others.
+#[derive(Clone, Copy)]
+struct Place {
+    batch: Batch,
+    index: usize,
+    total: usize,
+    /// Whether the table is there before it.
+    is_incremental: bool,
+}
+
 /// How a batch stands after its turn.
 struct Ended {
     window: Window,
@@ -44,12 +53,11 @@ struct Ended {
 }
 
 /// Whether the node is run batch by batch here. A project with a strategy macro of its own for microbatch models asks for that by a
-/// behaviour flag; otherwise its macro gets all rows at once, as before dbt had batches. So does a materialization written in Jinja.
+/// behaviour flag; otherwise its macro gets all rows at once, as before dbt had batches.
 pub(super) fn applies(session: &Session, node: &Node) -> bool {
     let has_own_macro = || strategy_macro(node, &session.run.manifest).is_some();
     is_microbatch(node)
         && !matches!(session.run.plan.verb, Verb::Compile | Verb::Clone)
-        && templated::macro_of(session, node).is_none()
         && (!has_own_macro() || session.flag("require_batched_execution_for_custom_microbatch_strategy"))
 }
 
@@ -92,14 +100,17 @@ async fn all(session: &Arc<Session>, node: &Arc<Node>, thread_id: &str) -> Resul
     if let Some(reason) = session.blocked.get(&node.unique_id) {
         return Err(Failure::Runtime(reason.clone()));
     }
-    let batches = batches(session, node).await?;
+    let (batches, incremental) = batches(session, node).await?;
     let total = batches.len();
-    let one = |index: usize| step(session, node, (batches[index], index, total), thread_id);
+    let one = |index: usize| {
+        let place = Place { batch: batches[index], index, total, is_incremental: incremental || index > 0 };
+        step(session, node, place, thread_id)
+    };
     // The first makes the table where there is none; if it fails, nothing stands for the others to go into.
     let mut ended = vec![one(0).await];
     if !ended[0].done {
         for (index, batch) in batches.iter().enumerate().skip(1) {
-            skip(session, node, (*batch, index, total), thread_id);
+            skip(session, node, Place { batch: *batch, index, total, is_incremental: true }, thread_id);
             ended.push(Ended { window: batch.window, done: false });
         }
         return Ok(ended);
@@ -118,7 +129,8 @@ async fn all(session: &Arc<Session>, node: &Arc<Node>, thread_id: &str) -> Resul
     Ok(ended)
 }
 
-async fn batches(session: &Session, node: &Node) -> Result<Vec<Batch>, Failure> {
+/// The batches there are to do, and whether the first of them adds to a table that is there.
+async fn batches(session: &Session, node: &Node) -> Result<(Vec<Batch>, bool), Failure> {
     let settings = &session.run.settings;
     let existing = session.run.adapter.relation_type(&node.relation()).await;
     let existing = existing.map_err(|error| Failure::Database { error, sent: None })?;
@@ -130,16 +142,17 @@ async fn batches(session: &Session, node: &Node) -> Result<Vec<Batch>, Failure> 
         end: settings.sample.map(|sample| sample.end).or(settings.event_time_end),
         now: settings.started_at.unwrap_or_else(|| session.run.world.now()),
     };
+    let is_incremental = plan.is_incremental;
     let all = match earlier(session, node) {
         Some(earlier) if !earlier.failed.is_empty() => plan.size().map(|size| in_order(earlier.failed.clone(), size)),
         _ => plan.batches(),
     };
-    all.map_err(Failure::Runtime)
+    all.map(|batches| (batches, is_incremental)).map_err(Failure::Runtime)
 }
 
 /// One batch's turn, told with its two lines.
-async fn step(session: &Arc<Session>, node: &Arc<Node>, place: (Batch, usize, usize), thread_id: &str) -> Ended {
-    let (batch, index, total) = place;
+async fn step(session: &Arc<Session>, node: &Arc<Node>, place: Place, thread_id: &str) -> Ended {
+    let Place { batch, index, total, is_incremental } = place;
     session.run.events.emit(Event::BatchStarted(info(node, place)));
     let clock = Clock::start();
     let moments: &[When] = match (index == 0, index + 1 == total) {
@@ -148,7 +161,7 @@ async fn step(session: &Arc<Session>, node: &Arc<Node>, place: (Batch, usize, us
         (false, true) => &[When::After, When::AfterEnd],
         (false, false) => &[],
     };
-    let outcome = node::batch_step(session, node, batch, moments).await;
+    let outcome = node::batch_step(session, node, (batch, is_incremental), moments).await;
     let mut result = blank_result(session, node, thread_id.to_string());
     result.execution_time = clock.elapsed();
     let done = outcome.is_ok();
@@ -160,12 +173,12 @@ async fn step(session: &Arc<Session>, node: &Arc<Node>, place: (Batch, usize, us
     Ended { window: batch.window, done }
 }
 
-fn skip(session: &Session, node: &Node, place: (Batch, usize, usize), thread_id: &str) {
+fn skip(session: &Session, node: &Node, place: Place, thread_id: &str) {
     let mut result = blank_result(session, node, thread_id.to_string());
     (result.message, result.adapter_response) = (Some("SKIPPED".to_string()), Map::new());
     session.run.events.emit(Event::BatchFinished { batch: info(node, place), result: Box::new(result) });
 }
 
-fn info(node: &Node, (batch, index, total): (Batch, usize, usize)) -> BatchInfo {
+fn info(node: &Node, Place { batch, index, total, .. }: Place) -> BatchInfo {
     BatchInfo { index: index + 1, total, label: batch.label(), node: node_info(node) }
 }

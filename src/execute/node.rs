@@ -16,7 +16,7 @@ use crate::compile::{Batch, CompileContext, CompiledNode, compile, compile_batch
 use crate::event::Event;
 use crate::manifest::Node;
 use crate::materialization::{self, Facts, Input, RelationState, Work};
-use crate::name::ResourceType;
+use crate::name::{ResourceType, UniqueId};
 use crate::plan::Verb;
 use crate::result::{NodeResult, Status};
 
@@ -110,9 +110,23 @@ async fn work(
         let cloned = clock.time("execute", world.as_ref(), clone::clone(session, node)).await?;
         return Ok(cloned.as_ref().map_or_else(Done::nothing, Done::of));
     }
-    // Where the adapter has connections, the node has one of its own for all it does; it ends with the context.
-    let context = session.node_context();
-    let compiled = clock.time("compile", world.as_ref(), compile_step(session, node, &context)).await?;
+    // Where the adapter has connections, the node has one of its own for all it does.
+    let (context, connection) = session.node_context();
+    let outcome = compile_and_build(session, node, &context, (clock, kept)).await;
+    if let Some(connection) = connection {
+        connection.end().await;
+    }
+    outcome
+}
+
+async fn compile_and_build(
+    session: &Arc<Session>,
+    node: &Arc<Node>,
+    context: &Arc<CompileContext>,
+    (clock, kept): (&mut Clock, &mut Option<CompiledNode>),
+) -> Result<Done, Failure> {
+    let world = session.run.world.clone();
+    let compiled = clock.time("compile", world.as_ref(), compile_step(session, node, context)).await?;
     *kept = Some(compiled.clone());
     if has_types(node) {
         session.check_types(node, &compiled).await?;
@@ -121,7 +135,7 @@ async fn work(
     if !builds || matches!(node.resource_type, ResourceType::Analysis | ResourceType::SqlOperation) {
         return Ok(Done::silent());
     }
-    clock.time("execute", world.as_ref(), build_step(session, node, &compiled, &context)).await
+    clock.time("execute", world.as_ref(), build_step(session, node, &compiled, context)).await
 }
 
 /// Whether the node's text is one query of this project's own: analyses may be anything.
@@ -143,9 +157,12 @@ async fn compile_step(session: &Arc<Session>, node: &Arc<Node>, context: &Arc<Co
 pub(super) async fn batch_step(
     session: &Arc<Session>,
     node: &Arc<Node>,
-    batch: Batch,
+    (batch, is_incremental): (Batch, bool),
     moments: &[When],
 ) -> Result<Effect, Failure> {
+    if let Some(macro_id) = templated::macro_of(session, node) {
+        return templated_batch(session, node, (batch, is_incremental), moments, macro_id).await;
+    }
     let (context, subject) = (session.context.clone(), node.clone());
     let compiled = session.blocking(move || compile_batch(&subject, &context, batch)).await?;
     let label = batch.label();
@@ -177,6 +194,32 @@ pub(super) async fn batch_step(
         hook::run_node_hooks(session, node, &compiled, *when).await?;
     }
     Ok(effect)
+}
+
+/// [`batch_step`] by a materialization macro, on a connection of its own.
+async fn templated_batch(
+    session: &Arc<Session>,
+    node: &Arc<Node>,
+    (batch, is_incremental): (Batch, bool),
+    moments: &[When],
+    macro_id: UniqueId,
+) -> Result<Effect, Failure> {
+    let (context, connection) = session.node_context();
+    let work = async {
+        let (rendered_in, subject) = (context.clone(), node.clone());
+        let compiled = session.blocking(move || compile_batch(&subject, &rendered_in, batch)).await?;
+        target::write_batch(session, TargetFolder::Compiled, node, &batch.label(), &compiled.sql)
+            .map_err(|error| cannot_write(&error))?;
+        let part = templated::Part { batch, is_incremental, moments };
+        templated::build_batch(session, node, (&compiled, &context), macro_id, &part).await
+    };
+    let outcome = work.await;
+    if let Some(connection) = connection {
+        connection.end().await;
+    }
+    let done = outcome?;
+    let rows_affected = done.response.get("rows_affected").and_then(Json::as_u64);
+    Ok(Effect { message: done.message.unwrap_or_default(), rows_affected })
 }
 
 async fn build_step(

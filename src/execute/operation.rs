@@ -49,7 +49,10 @@ pub async fn run_operation(run: RunRequest, name: &str, args: &JsonMap) -> RunOu
 }
 
 async fn call(session: &Arc<Session>, package: Option<String>, name: String, args: JsonMap) -> Result<(), Failure> {
-    let context = session.context.clone();
+    let (context, connection) = session.node_context();
+    if let Some(connection) = &connection {
+        connection.clear_transaction().await;
+    }
     let work = session.blocking(move || {
         let home = package.clone().unwrap_or_else(|| context.project.name.clone());
         let scope = Arc::new(CompileScope::of_operation(&home, &context, Extras::new()));
@@ -57,9 +60,13 @@ async fn call(session: &Arc<Session>, package: Option<String>, name: String, arg
         let call = MacroCall { name: &name, package: package.as_deref(), args: &[], kwargs: &kwargs };
         context.jinja.call_macro(&call, scope).map(|_| ())
     });
-    tokio::select! {
+    let outcome = tokio::select! {
         biased;
-        outcome = work => Ok(outcome?),
+        outcome = work => outcome.map_err(Failure::from),
         () = session.stop.cancelled() => Err(Failure::Runtime("cancelled while it ran".to_string())),
+    };
+    if let Some(connection) = connection {
+        connection.end().await;
     }
+    outcome
 }

@@ -86,13 +86,14 @@ impl Session {
         Switches { full_refresh: self.run.settings.full_refresh, store_failures: self.run.settings.store_failures }
     }
 
-    /// What a node compiles and builds in: over a connection of its own, where the adapter has connections.
-    pub fn node_context(&self) -> Arc<CompileContext> {
-        match self.run.adapter.session() {
-            Some(connection) if self.context.database.is_some() => {
-                self.context.over(Arc::new(introspect(&self.run, connection, &self.stop)))
+    /// What a node compiles and builds in: over a connection of its own, which it ends, where the adapter has connections.
+    pub fn node_context(&self) -> (Arc<CompileContext>, Option<Arc<dyn Adapter>>) {
+        match self.run.adapter.session().filter(|_| self.context.database.is_some()) {
+            Some(connection) => {
+                let database = Arc::new(introspect(&self.run, connection.clone(), &self.stop));
+                (self.context.over(database), Some(connection))
             }
-            _ => self.context.clone(),
+            None => (self.context.clone(), None),
         }
     }
 
@@ -123,8 +124,15 @@ impl Session {
     pub fn keep(&self, node: &Node, compiled: &CompiledNode) {
         let path = self.display_path(&self.target_path(TargetFolder::Compiled, node));
         let extra_ctes = compiled.extra_ctes.clone();
-        let entry = Compiled { code: compiled.sql.clone(), path: Some(path), extra_ctes, lineage: None };
+        let entry = Compiled { code: compiled.sql.clone(), path: Some(path), extra_ctes, macros: compiled.macros.clone(), lineage: None };
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner).insert(node.unique_id.clone(), entry);
+    }
+
+    /// Adds macros to those that the node called.
+    pub fn keep_macros(&self, node: &Node, macros: Vec<UniqueId>) {
+        if let Some(entry) = self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&node.unique_id) {
+            entry.macros.extend(macros);
+        }
     }
 
     pub fn input_columns(&self, id: &UniqueId) -> Option<Arc<Vec<ColumnType>>> {
@@ -200,7 +208,8 @@ fn compile_context(run: &RunRequest, stop: &CancellationToken) -> Arc<CompileCon
     let database: Option<Arc<dyn Introspect>> =
         (!run.settings.no_introspect).then(|| Arc::new(introspect(run, run.adapter.clone(), stop)) as Arc<dyn Introspect>);
     let (empty, sample) = (run.settings.empty, run.settings.sample);
-    let flags = CompileFlags { empty, sample, deferred: run.settings.deferred.clone() };
+    let selected = Arc::new(run.plan.steps.iter().map(|step| step.unique_id.clone()).collect());
+    let flags = CompileFlags { empty, sample, deferred: run.settings.deferred.clone(), selected };
     CompileContext::new(run.manifest.clone(), run.jinja.clone(), run.project.clone(), database, (run.events.clone(), flags))
 }
 

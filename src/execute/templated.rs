@@ -5,13 +5,14 @@ use std::sync::Arc;
 use minijinja::Value;
 use serde_json::{Map, Value as Json, json};
 
+use super::hook::When;
 use super::message::Failure;
 use super::node::{Done, cannot_write};
 use super::session::Session;
 use super::target;
 use super::test_outcome::{Counted, judge};
 use crate::artifact::TargetFolder;
-use crate::compile::{CompileContext, CompileScope, CompiledNode, Extras, node_dictionary, value_of};
+use crate::compile::{Batch, CompileContext, CompileScope, CompiledNode, Extras, node_dictionary, value_of, with_batch};
 use crate::jinja::{Materialized, StatementResult};
 use crate::manifest::Node;
 use crate::name::{ResourceType, UniqueId};
@@ -38,17 +39,70 @@ pub(super) async fn build(
     context: &Arc<CompileContext>,
     macro_id: UniqueId,
 ) -> Result<Done, Failure> {
-    let scope = Arc::new(CompileScope::of_node(node, context, extras(node, compiled)));
-    let jinja = session.run.jinja.clone();
-    let outcome = session.blocking(move || jinja.materialize(&macro_id, scope)).await;
-    let made = outcome.map_err(|error| match error.code.starts_with("sql-") {
-        true => Failure::Statement { error, compiled: compiled_path(session, node) },
-        false => Failure::Compilation(error),
-    })?;
+    let scope = CompileScope::of_node(node, context, extras(node, compiled));
+    let made = materialize(session, node, macro_id, scope).await?;
     if let Some(text) = made.written.as_ref().filter(|_| node.resource_type != ResourceType::Seed) {
         target::write(session, TargetFolder::Run, node, text).map_err(|error| cannot_write(&error))?;
     }
     done(session, node, made)
+}
+
+/// One batch of a microbatch model.
+pub(super) struct Part<'a> {
+    pub batch: Batch,
+    /// Whether the table is there before it.
+    pub is_incremental: bool,
+    /// The hooks that run with it.
+    pub moments: &'a [When],
+}
+
+/// [`build`] for one batch: what `is_incremental()` says is settled, and only some of the hooks run.
+pub(super) async fn build_batch(
+    session: &Arc<Session>,
+    node: &Arc<Node>,
+    (compiled, context): (&CompiledNode, &Arc<CompileContext>),
+    macro_id: UniqueId,
+    part: &Part<'_>,
+) -> Result<Done, Failure> {
+    let mut extras = extras(node, compiled);
+    if let Some(model) = extras.get_mut("model") {
+        *model = with_batch(model, part.batch);
+    }
+    if part.is_incremental {
+        extras.insert("is_incremental".to_string(), Value::from_function(|| true));
+        extras.insert("should_full_refresh".to_string(), Value::from_function(|| false));
+    }
+    let has = |wanted: When| part.moments.contains(&wanted);
+    if !has(When::Before) {
+        extras.insert("pre_hooks".to_string(), value_of(&json!([])));
+    }
+    if !has(When::After) {
+        extras.insert("post_hooks".to_string(), value_of(&json!([])));
+    }
+    let scope = CompileScope::of_node(node, context, extras).for_batch(part.batch);
+    let made = materialize(session, node, macro_id, scope).await?;
+    if let Some(text) = made.written.as_ref() {
+        target::write_batch(session, TargetFolder::Run, node, &part.batch.label(), text).map_err(|error| cannot_write(&error))?;
+    }
+    done(session, node, made)
+}
+
+async fn materialize(
+    session: &Arc<Session>,
+    node: &Node,
+    macro_id: UniqueId,
+    scope: CompileScope,
+) -> Result<Materialized, Failure> {
+    let (jinja, scope) = (session.run.jinja.clone(), Arc::new(scope));
+    let asked = scope.clone();
+    let outcome = session.blocking(move || jinja.materialize(&macro_id, scope)).await;
+    if node.resource_type == ResourceType::Test {
+        session.keep_macros(node, asked.called_macros());
+    }
+    outcome.map_err(|error| match error.code.starts_with("sql-") {
+        true => Failure::Statement { error, compiled: compiled_path(session, node) },
+        false => Failure::Compilation(error),
+    })
 }
 
 fn compiled_path(session: &Session, node: &Node) -> Option<String> {

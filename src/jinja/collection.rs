@@ -55,7 +55,7 @@ fn is_engine_type(name: &str) -> bool {
 }
 
 /// JSON as template values, mutable.
-pub(super) fn from_json(json: &Json) -> Value {
+pub fn from_json(json: &Json) -> Value {
     match json {
         Json::Null => Value::from(()),
         Json::Bool(flag) => Value::from(*flag),
@@ -297,7 +297,8 @@ fn dict_method(this: &Arc<Dict>, method: &str, args: &Arguments<'_>) -> Result<V
         "items" => Ok(list(this.read().iter().map(|(key, value)| pair(key.clone(), value.clone())).collect())),
         "keys" => Ok(list(this.read().keys().cloned().collect())),
         "values" => Ok(list(this.read().values().cloned().collect())),
-        "copy" => Ok(dict(this.read().clone())),
+        // Configurations in dbt are objects that give their dictionary so.
+        "copy" | "to_dict" => Ok(dict(this.read().clone())),
         "update" => {
             let mut entries = match args.positional.first() {
                 Some(other) => dict_entries(other)?,

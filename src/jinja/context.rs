@@ -8,10 +8,10 @@ use minijinja::value::Object;
 use minijinja::{Error, State, Value};
 
 use super::arguments::Arguments;
-use super::collection::{list, record};
+use super::collection::{dict_entries, list, record};
 use super::engine::Engine;
 use super::invoke::{MacroReference, PackageReference};
-use super::{NodeScope, call, database, exceptions, moment, relation};
+use super::{NodeScope, call, database, exceptions, moment, relation, runtime};
 
 /// The context of one render. Values are made when a name is asked for.
 pub(super) struct Root {
@@ -21,6 +21,10 @@ pub(super) struct Root {
     results: Mutex<HashMap<String, Option<Value>>>,
     /// What `write(…)` was given last.
     written: Mutex<Option<String>>,
+    /// How deep below the render's start a call of a macro counts for `depends_on.macros`.
+    pub counted_depth: usize,
+    /// What `context.update({…})` added.
+    added: Mutex<HashMap<String, Value>>,
     /// Names that the template calls and that may mean nothing yet; empty while compiling.
     absent: HashSet<String>,
 }
@@ -33,13 +37,33 @@ impl Root {
         Self::tolerating(engine, scope, HashSet::new())
     }
 
+    /// A context for a macro whose own calls count, as if they stood in the node's text.
+    pub fn counting_within(engine: Arc<Engine>, scope: Arc<dyn NodeScope>) -> Arc<Self> {
+        Arc::new(Self { counted_depth: 1, ..Self::fresh(engine, scope, HashSet::new()) })
+    }
+
     /// A context in which calling one of `absent` gives undefined where nothing has that name.
     pub fn tolerating(engine: Arc<Engine>, scope: Arc<dyn NodeScope>, absent: HashSet<String>) -> Arc<Self> {
-        Arc::new(Self { engine, scope, results: Mutex::default(), written: Mutex::default(), absent })
+        Arc::new(Self::fresh(engine, scope, absent))
+    }
+
+    fn fresh(engine: Arc<Engine>, scope: Arc<dyn NodeScope>, absent: HashSet<String>) -> Self {
+        let (results, written, added) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { engine, scope, results, written, added, counted_depth: 0, absent }
     }
 
     pub fn results(&self) -> MutexGuard<'_, HashMap<String, Option<Value>>> {
         self.results.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn added(&self) -> MutexGuard<'_, HashMap<String, Value>> {
+        self.added.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets go of what a render kept: its values may refer to this context, which would then never end.
+    pub fn clear(&self) {
+        let kept = (std::mem::take(&mut *self.results()), std::mem::take(&mut *self.added()));
+        drop(kept);
     }
 
     /// Keeps a text for `target/run`.
@@ -98,7 +122,7 @@ impl Object for Root {
         if key.starts_with("__") {
             return None;
         }
-        if let Some(value) = self.scope.extra(key) {
+        if let Some(value) = self.added().get(key).cloned().or_else(|| self.scope.extra(key)) {
             return Some(value);
         }
         let called = self.engine.macros.visible(self.scope.package(), key);
@@ -119,6 +143,13 @@ impl Object for Root {
             let args = Arguments::new(method, args);
             let found = self.get_value_by_str(&args.text(0, "name")?);
             return Ok(found.or_else(|| args.get(1, "default").cloned()).unwrap_or(Value::from(())));
+        }
+        if method == "update" {
+            let args = Arguments::new(method, args);
+            let positional = args.positional.first().map_or(Ok(Vec::new()), dict_entries)?;
+            let positional = positional.into_iter().map(|(key, value)| (key.to_string(), value));
+            self.added().extend(positional.chain(args.named));
+            return Ok(Value::from(()));
         }
         match self.get_value_by_str(method) {
             Some(value) => value.call(state, args),
@@ -175,6 +206,15 @@ impl fmt::Debug for Function {
 impl Object for Function {
     fn repr(self: &Arc<Self>) -> minijinja::value::ObjectRepr {
         minijinja::value::ObjectRepr::Plain
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        let resolves = matches!(self.name, "ref" | "source" | "metric" | "var");
+        (key == "config" && resolves).then(|| runtime::config(&self.root.engine))
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
     }
 
     fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {

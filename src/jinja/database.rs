@@ -30,7 +30,8 @@ fn method(name: &str) -> Option<Native> {
         "quote_as_configured" => |_, _, args| Ok(Value::from(quote_identifier(&args.text(0, "identifier")?))),
         "quote_seed_column" => |_, _, args| {
             let column = args.text(0, "column")?;
-            Ok(Value::from(if args.flag(1, "quote_config", false) { quote_identifier(&column) } else { column }))
+            let quotes = args.get(1, "quote_config").is_none_or(|config| config.is_none() || config.is_true());
+            Ok(Value::from(if quotes { quote_identifier(&column) } else { column }))
         },
         "get_relation" => get_relation,
         "get_columns_in_relation" => |root, state, args| Ok(list(columns_of(root, state, args.require(0, "relation")?)?)),

@@ -48,6 +48,8 @@ pub struct JinjaSettings {
     pub dbt_version: String,
     /// `invocation_args_dict`.
     pub invocation_args: JsonMap,
+    /// `builtins.ref.config`: the project, its packages and the target as a dictionary, without secrets.
+    pub runtime_config: JsonMap,
     /// `dbt_metadata_envs`: variables that begin with `DBT_ENV_CUSTOM_ENV_`, without that prefix.
     pub metadata_env: JsonMap,
 }
@@ -68,6 +70,7 @@ impl JinjaSettings {
             dbt_version: "1.12.6".to_string(),
             invocation_args: JsonMap::new(),
             metadata_env: JsonMap::new(),
+            runtime_config: JsonMap::new(),
         }
     }
 }
@@ -174,9 +177,11 @@ impl Jinja {
     ) -> Outcome<(T, Rewritten)> {
         let rewritten = rewrite::template(&template.source).map_err(|error| self.unreadable(&error, template))?;
         let absent = if scope.executes() { HashSet::new() } else { rewrite::called_names(&template.source) };
-        let root = Value::from_dyn_object(Root::tolerating(self.engine.clone(), scope.clone(), absent));
+        let root = Root::tolerating(self.engine.clone(), scope.clone(), absent);
         let compiled = self.environment(scope.as_ref()).template_from_named_str(RENDERED, &rewritten.text);
-        match compiled.and_then(|compiled| work(compiled, root)) {
+        let outcome = compiled.and_then(|compiled| work(compiled, Value::from_dyn_object(root.clone())));
+        root.clear();
+        match outcome {
             Ok(value) => Ok((value, rewritten)),
             Err(error) => {
                 let source = Source { template, rewritten: &rewritten };
@@ -195,7 +200,10 @@ impl Jinja {
         if !kwargs.is_empty() {
             all.push(Value::from(kwargs.iter().cloned().collect::<minijinja::value::Kwargs>()));
         }
-        self.call_index(index, &all, &Root::new(self.engine.clone(), scope))
+        let root = Root::new(self.engine.clone(), scope);
+        let outcome = self.call_index(index, &all, &root);
+        root.clear();
+        outcome
     }
 
     pub(super) fn engine(&self) -> &Arc<Engine> {

@@ -87,7 +87,7 @@ impl Object for MacroReference {
         let name = entry.source.name.as_str();
         let bound = Bound::new(name, &compiled.signature, &Arguments::new(name, args))?;
         let depth = state.get_or_insert_extension(Depth::default()).0;
-        if depth == 0 {
+        if depth == self.root.counted_depth {
             self.root.scope.macro_called(&entry.source.unique_id);
         }
         if depth >= MAX_DEPTH {

@@ -79,10 +79,16 @@ impl Jinja {
         let Some(index) = self.engine().macros.index_of(macro_id.as_str()) else {
             return Diagnostic::error("macro-not-found", format!("there is no materialization `{macro_id}`")).fail();
         };
-        let root = Root::new(self.engine().clone(), scope);
-        let returned = self.call_index(index, &[], &root)?;
-        let relations = relations(&returned, macro_id)?;
+        // Of a test, dbt counts what its materialization calls among the node's macros; of other nodes, nothing.
+        let is_test = scope.model().get_attr("resource_type").is_ok_and(|kind| kind.as_str() == Some("test"));
+        let root = match is_test {
+            true => Root::counting_within(self.engine().clone(), scope),
+            false => Root::new(self.engine().clone(), scope),
+        };
+        let returned = self.call_index(index, &[], &root);
         let main = root.results().get("main").cloned().flatten().map(|result| statement_result(&result));
+        root.clear();
+        let relations = relations(&returned?, macro_id)?;
         let written = root.written();
         Ok(Materialized { relations, main, written })
     }

@@ -34,12 +34,14 @@ mod registry;
 mod relation;
 mod rendered;
 mod rewrite;
+mod runtime;
 mod sql_adapter;
 mod static_calls;
 mod syntax_tree;
 mod table;
 mod text;
 
+pub use collection::from_json as value_of;
 pub use engine::{Jinja, JinjaSettings, MacroCall, ReadEnv, TemplateText};
 pub use materialize::{FoundMaterialization, Materialized, StatementResult};
 pub use moment::utc;

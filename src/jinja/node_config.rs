@@ -7,7 +7,7 @@ use minijinja::value::{Enumerator, Object};
 use minijinja::{Error, ErrorKind, State, Value};
 use serde_json::Value as Json;
 
-use super::collection::from_json;
+use super::collection::{dict, from_json};
 
 #[derive(Debug)]
 struct NodeConfig(IndexMap<String, Value>);
@@ -40,6 +40,7 @@ impl Object for NodeConfig {
         match (method, args) {
             ("get", [key]) => Ok(self.find(key).unwrap_or(Value::from(()))),
             ("get", [key, default]) => Ok(self.find(key).unwrap_or_else(|| default.clone())),
+            ("to_dict", _) => Ok(dict(self.0.iter().map(|(key, value)| (Value::from(key.as_str()), value.clone())))),
             _ => Err(Error::from(ErrorKind::UnknownMethod)),
         }
     }

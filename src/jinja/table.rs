@@ -1,7 +1,7 @@
 //! Query results as template values, after agate's `Table`: columns and rows by number and by name.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use minijinja::value::{Enumerator, Object, ObjectRepr, Tuple, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
@@ -17,7 +17,8 @@ pub(super) struct Table {
     names: Arc<Vec<String>>,
     types: Vec<String>,
     rows: Arc<Vec<Arc<Vec<Value>>>>,
-    root: Option<Arc<Root>>,
+    /// What it prints through. Not its owner: the context keeps the results of statements.
+    root: Weak<Root>,
 }
 
 /// A sequence whose items go by number and by name: a row, the columns of a table, the rows of a table, one column.
@@ -35,7 +36,7 @@ pub(super) fn of(rows: &Rows, root: &Arc<Root>) -> Value {
         names: Arc::new(rows.columns.iter().map(|column| column.name.clone()).collect()),
         types: rows.columns.iter().map(|column| column.data_type.clone()).collect(),
         rows: Arc::new(rows.rows.iter().map(|row| Arc::new(row.iter().map(cell).collect())).collect()),
-        root: Some(root.clone()),
+        root: Arc::downgrade(root),
     })
 }
 
@@ -64,7 +65,7 @@ fn plain(value: &Value) -> Cell {
 
 /// A table without columns.
 pub(super) fn empty() -> Value {
-    Value::from_object(Table { names: Arc::default(), types: Vec::new(), rows: Arc::default(), root: None })
+    Value::from_object(Table { names: Arc::default(), types: Vec::new(), rows: Arc::default(), root: Weak::new() })
 }
 
 /// A table's rows as a list of lists: a result's `data`.
@@ -180,7 +181,7 @@ impl Table {
 
     fn print(&self, args: &Arguments<'_>) -> Result<Value, Error> {
         let limit = args.get(0, "max_rows").and_then(Value::as_usize).unwrap_or(20);
-        if let Some(root) = &self.root {
+        if let Some(root) = self.root.upgrade() {
             let text = self.text(limit);
             root.scope.message(text.trim_end_matches('\n'), true);
         }

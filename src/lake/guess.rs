@@ -54,7 +54,7 @@ impl Guess {
         }
         self.date = self.date && !text.contains('/') && value::date(text).is_ok();
         self.datetime = self.datetime && is_plain_datetime(text);
-        self.iso_datetime = self.iso_datetime && text.contains('T') && value::timestamp(text).is_ok();
+        self.iso_datetime = self.iso_datetime && is_iso_datetime(text);
         self.boolean = self.boolean && (text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false"));
     }
 
@@ -110,6 +110,12 @@ fn is_plain_datetime(text: &str) -> bool {
     text.split_once(' ').is_some_and(|(day, clock)| {
         clock.split(':').count() == 3 && clock.bytes().all(|byte| byte.is_ascii_digit() || byte == b':') && !day.contains('/')
     }) && value::timestamp(text).is_ok()
+}
+
+/// `YYYY-MM-DDTHH:MM:SS` with or without a fraction and a zone; `… UTC` has a `T` too, and is text.
+fn is_iso_datetime(text: &str) -> bool {
+    text.split_once('T').is_some_and(|(day, clock)| day.ends_with(|c: char| c.is_ascii_digit()) && !clock.contains('T'))
+        && value::timestamp(text).is_ok()
 }
 
 /// A number without grouping commas, currency signs and per cent signs, as agate strips them; `None` if it is none.

@@ -124,6 +124,8 @@ pub struct Compiled {
     pub code: String,
     pub path: Option<String>,
     pub extra_ctes: Vec<ExtraCte>,
+    /// Macros that the text called while it was compiled.
+    pub macros: Vec<UniqueId>,
     pub lineage: Option<Arc<NodeLineage>>,
 }
 

@@ -6,7 +6,7 @@ use minijinja::Value;
 use serde_json::{Value as Json, json};
 
 use crate::diagnostic::Outcome;
-use crate::jinja::{Introspect, NodeScope, RefAnswer};
+use crate::jinja::{value_of, Introspect, NodeScope, RefAnswer};
 use crate::manifest::{JsonMap, RefArgs};
 use crate::name::{Relation, ResourceType, UniqueId};
 use crate::project::Project;
@@ -155,20 +155,4 @@ impl NodeScope for ParseScope {
     fn message(&self, _text: &str, _info: bool) {}
 
     fn warn(&self, _text: &str) {}
-}
-
-/// JSON as a template value.
-pub fn value_of(json: &Json) -> Value {
-    match json {
-        Json::Null => Value::from(()),
-        Json::Bool(flag) => Value::from(*flag),
-        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
-            (Some(integer), _) => Value::from(integer),
-            (None, Some(integer)) => Value::from(integer),
-            (None, None) => Value::from(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        Json::String(text) => Value::from(text.as_str()),
-        Json::Array(items) => items.iter().map(value_of).collect(),
-        Json::Object(map) => Value::from_pairs(map.iter().map(|(key, value)| (key.as_str(), value_of(value)))),
-    }
 }

@@ -6,12 +6,14 @@
 
 use std::sync::Arc;
 
+use serde_json::{Value as Json, json};
+
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::invocation::Invocation;
 use crate::jinja::{Jinja, JinjaSettings, builtin_macros};
-use crate::manifest::Manifest;
+use crate::manifest::{JsonMap, Manifest};
 use crate::parse::{self, MacroLookup, ParsedProject};
-use crate::project::Project;
+use crate::project::{Package, Project};
 use crate::world::World;
 
 mod check;
@@ -126,8 +128,36 @@ pub fn template_engine(
         run_started_at: invocation.started_at,
         flags: invocation.flags.clone(),
         invocation_args: invocation.args.clone(),
+        runtime_config: runtime_config(project, invocation),
         ..settings(project, macros, world)
     })
+}
+
+/// dbt's `RuntimeConfig` as far as templates read it.
+fn runtime_config(project: &Project, invocation: &Invocation) -> JsonMap {
+    let target = &project.target;
+    let dependencies = project.packages.iter().map(|package| (package.name.clone(), Json::Object(described(package))));
+    let mut config = described(project.own_package());
+    config.extend([
+        ("profile_name".to_string(), json!(target.profile_name)),
+        ("target_name".to_string(), json!(target.target_name)),
+        ("threads".to_string(), json!(target.threads)),
+        ("credentials".to_string(), Json::Object(target.context())),
+        ("cli_vars".to_string(), Json::Object(project.cli_vars.clone())),
+        ("args".to_string(), Json::Object(invocation.args.clone())),
+        ("dependencies".to_string(), Json::Object(dependencies.collect())),
+    ]);
+    config
+}
+
+/// A package as `RuntimeConfig` holds one: what its `dbt_project.yml` says, by its attributes' names.
+fn described(package: &Package) -> JsonMap {
+    let mut config: JsonMap = package.raw.iter().map(|(key, value)| (key.replace('-', "_"), value.clone())).collect();
+    config.insert("project_name".to_string(), json!(package.name));
+    config.insert("project_root".to_string(), json!(package.root));
+    config.insert("version".to_string(), json!(package.version));
+    config.insert("vars".to_string(), Json::Object(package.vars.clone()));
+    config
 }
 
 fn settings(
@@ -141,7 +171,7 @@ fn settings(
     let environment = world.environment();
     settings.env = Arc::new(move |name| environment.get(name).cloned());
     for rule in &project.own_package().dispatch {
-        if let Some(namespace) = rule.get("macro_namespace").and_then(serde_json::Value::as_str) {
+        if let Some(namespace) = rule.get("macro_namespace").and_then(Json::as_str) {
             settings.dispatch.insert(namespace.to_string(), columns::texts(rule.get("search_order")));
         }
     }

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
 
 use super::settings::Settings;
 use super::value;
@@ -15,10 +15,18 @@ use crate::adapter::AdapterError;
 use crate::name::Relation;
 use crate::rows::Answer;
 
-/// Connections that nobody uses, ready for the next node.
+/// The connections of a run, no more than it has threads and one for what is asked besides.
 pub struct Pool {
     pub settings: Settings,
+    /// Connections that nobody uses, ready for the next node.
     idle: Mutex<Vec<Wire>>,
+    places: Arc<Semaphore>,
+}
+
+/// A connection, and its place among those that may be open.
+pub struct Lease {
+    wire: Wire,
+    _place: OwnedSemaphorePermit,
 }
 
 /// Cancels what runs on a connection if the wait for it is given up.
@@ -33,20 +41,26 @@ impl Drop for InFlight {
 }
 
 impl Pool {
-    pub fn new(settings: Settings) -> Arc<Self> {
-        Arc::new(Self { settings, idle: Mutex::default() })
+    /// `threads`: how many nodes may hold a connection at once.
+    pub fn new(settings: Settings, threads: usize) -> Arc<Self> {
+        let places = Arc::new(Semaphore::new(threads.max(1) + 1));
+        Arc::new(Self { settings, idle: Mutex::default(), places })
     }
 
-    pub async fn take(&self) -> Result<Wire, AdapterError> {
+    /// A connection that is free, or a new one; waits while as many as may be are in use.
+    async fn take(&self) -> Result<Lease, AdapterError> {
+        let place = self.places.clone().acquire_owned().await.map_err(|_| closed())?;
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match idle {
-            Some(wire) => Ok(wire),
-            None => Wire::connect(&self.settings).await,
-        }
+        let wire = match idle {
+            Some(wire) => wire,
+            None => Wire::connect(&self.settings).await?,
+        };
+        Ok(Lease { wire, _place: place })
     }
 
     /// Takes a connection back: what was not committed is undone, temporary tables and settings go.
-    pub async fn put_back(&self, mut wire: Wire) {
+    async fn put_back(&self, lease: Lease) {
+        let Lease { mut wire, _place: place } = lease;
         if wire.in_transaction() && wire.query("rollback").await.is_err() {
             return;
         }
@@ -59,16 +73,17 @@ impl Pool {
             return;
         }
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(wire);
+        drop(place);
     }
 
     /// Statements on a connection of their own, each committed as it ends.
     pub async fn run(&self, sql: &str) -> Result<Answer, AdapterError> {
-        let mut wire = self.take().await?;
-        let mut guard = InFlight(Some(wire.cancel_key(&self.settings)));
-        let outcome = wire.query(sql).await;
+        let mut lease = self.take().await?;
+        let mut guard = InFlight(Some(lease.wire.cancel_key(&self.settings)));
+        let outcome = lease.wire.query(sql).await;
         guard.0 = None;
         if outcome.as_ref().is_ok() || outcome.as_ref().is_err_and(|error| error.code == "sql-run") {
-            self.put_back(wire).await;
+            self.put_back(lease).await;
         }
         outcome.map(value::answer)
     }
@@ -76,7 +91,7 @@ impl Pool {
 
 #[derive(Default)]
 struct State {
-    wire: Option<Wire>,
+    lease: Option<Lease>,
     /// psycopg2's: a transaction was begun on this connection.
     begun: bool,
     /// dbt's: a statement asked for a transaction that is not committed yet.
@@ -114,10 +129,11 @@ impl Session {
         let mut state = self.state.lock().await;
         state.open |= begin;
         // Out of the state while it works: whoever gives the wait up drops it with the statement half done.
-        let mut wire = match state.wire.take() {
-            Some(wire) => wire,
+        let mut lease = match state.lease.take() {
+            Some(lease) => lease,
             None => self.pool.take().await?,
         };
+        let wire = &mut lease.wire;
         let mut guard = InFlight(Some(wire.cancel_key(&self.pool.settings)));
         let first = !std::mem::replace(&mut state.begun, true);
         let outcome = match (rows, first) {
@@ -139,9 +155,24 @@ impl Session {
         };
         guard.0 = None;
         if outcome.as_ref().is_ok() || outcome.as_ref().is_err_and(|error| error.code == "sql-run") {
-            state.wire = Some(wire);
+            state.lease = Some(lease);
         }
         outcome
+    }
+
+    /// From now on each statement commits itself: dbt begins and commits once, and psycopg2 does not begin again.
+    pub async fn clear_transaction(&self) {
+        self.end().await;
+        self.state.lock().await.begun = true;
+    }
+
+    /// Gives the connection back; what was not committed is undone.
+    pub async fn end(&self) {
+        let mut state = self.state.lock().await;
+        if let Some(lease) = state.lease.take() {
+            self.pool.put_back(lease).await;
+        }
+        *state = State::default();
     }
 
     /// dbt's `adapter.commit()`.
@@ -156,8 +187,14 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let (Some(wire), Ok(runtime)) = (self.state.get_mut().wire.take(), tokio::runtime::Handle::try_current()) else { return };
+        let (Some(lease), Ok(runtime)) = (self.state.get_mut().lease.take(), tokio::runtime::Handle::try_current()) else {
+            return;
+        };
         let pool = self.pool.clone();
-        runtime.spawn(async move { pool.put_back(wire).await });
+        runtime.spawn(async move { pool.put_back(lease).await });
     }
+}
+
+fn closed() -> AdapterError {
+    AdapterError { code: "connection", message: "the run is over".to_string(), position: None, help: None }
 }

@@ -90,9 +90,24 @@ impl Wire {
         }
     }
 
+    /// By the ways that `sslmode` allows: the second where the server refuses the first.
     async fn open(settings: &Settings) -> Result<Self, AdapterError> {
+        let second = match settings.tls {
+            TlsMode::Allow => TlsMode::Require,
+            TlsMode::Prefer => TlsMode::Disable,
+            mode => return Self::open_with(settings, mode).await,
+        };
+        match Self::open_with(settings, settings.tls).await {
+            Err(error) if error.code == "login" && !settings.host.starts_with('/') => {
+                Self::open_with(settings, second).await.map_err(|_| error)
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn open_with(settings: &Settings, mode: TlsMode) -> Result<Self, AdapterError> {
         let mut wire = Self {
-            stream: stream(settings).await?,
+            stream: stream(settings, mode).await?,
             input: BytesMut::with_capacity(8192),
             output: BytesMut::with_capacity(8192),
             process_id: 0,
@@ -372,13 +387,12 @@ fn place(sql: &str, character: usize) -> Option<(u32, u32)> {
     Some((u32::try_from(line).ok()?, u32::try_from(column).ok()?))
 }
 
-async fn stream(settings: &Settings) -> Result<Box<dyn Stream>, AdapterError> {
+async fn stream(settings: &Settings, mode: TlsMode) -> Result<Box<dyn Stream>, AdapterError> {
     let Settings { host, port, .. } = settings;
     let unreachable = |error: io::Error| refused(format!("connection to server at \"{host}\", port {port} failed: {error}"));
     #[cfg(unix)]
     if host.starts_with('/') {
-        let socket = format!("{host}/.s.PGSQL.{port}");
-        return Ok(Box::new(tokio::net::UnixStream::connect(socket).await.map_err(unreachable)?));
+        return Ok(Box::new(tokio::net::UnixStream::connect(socket_path(host, *port)).await.map_err(unreachable)?));
     }
     let tcp = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
     tcp.set_nodelay(true).map_err(unreachable)?;
@@ -386,21 +400,21 @@ async fn stream(settings: &Settings) -> Result<Box<dyn Stream>, AdapterError> {
         let keepalive = socket2::TcpKeepalive::new().with_time(idle);
         socket2::SockRef::from(&tcp).set_tcp_keepalive(&keepalive).map_err(unreachable)?;
     }
-    if settings.tls <= TlsMode::Allow {
+    if mode <= TlsMode::Allow {
         return Ok(Box::new(tcp));
     }
-    secured(tcp, settings).await
+    secured(tcp, settings, mode).await
 }
 
 /// Asks the server for TLS; plain where it has none and the mode allows that.
-async fn secured(mut tcp: TcpStream, settings: &Settings) -> Result<Box<dyn Stream>, AdapterError> {
+async fn secured(mut tcp: TcpStream, settings: &Settings, mode: TlsMode) -> Result<Box<dyn Stream>, AdapterError> {
     let mut request = BytesMut::new();
     frontend::ssl_request(&mut request);
     tcp.write_all(&request).await.map_err(|error| broken(&error))?;
     let mut answer = [0];
     tcp.read_exact(&mut answer).await.map_err(|error| broken(&error))?;
     if answer[0] != b'S' {
-        return match settings.tls {
+        return match mode {
             TlsMode::Prefer => Ok(Box::new(tcp)),
             _ => Err(refused("server does not support SSL, but SSL was required".to_string())),
         };
@@ -416,13 +430,25 @@ impl CancelKey {
         const PATIENCE: Duration = Duration::from_millis(500);
         let mut request = BytesMut::new();
         frontend::cancel_request(self.process_id, self.secret_key, &mut request);
+        // The server does not answer; a request that does not arrive leaves the statement to its end.
+        #[cfg(unix)]
+        if self.host.starts_with('/') {
+            let socket = std::os::unix::net::UnixStream::connect(socket_path(&self.host, self.port));
+            let _ = socket.and_then(|mut socket| std::io::Write::write_all(&mut socket, &request));
+            return;
+        }
         let addresses = std::net::ToSocketAddrs::to_socket_addrs(&(self.host.as_str(), self.port));
         for address in addresses.into_iter().flatten() {
             if let Ok(mut tcp) = std::net::TcpStream::connect_timeout(&address, PATIENCE) {
-                // The server does not answer; a request that does not arrive leaves the statement to its end.
                 let _ = std::io::Write::write_all(&mut tcp, &request);
                 return;
             }
         }
     }
+}
+
+/// The file of a server's socket in the folder `host`.
+#[cfg(unix)]
+fn socket_path(host: &str, port: u16) -> String {
+    format!("{}/.s.PGSQL.{port}", host.trim_end_matches('/'))
 }

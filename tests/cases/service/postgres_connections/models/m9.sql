@@ -1,0 +1,1 @@
+select {{ run_query('select 9 as n').columns[0].values()[0] if execute }} as id
