@@ -10,7 +10,8 @@ mod edit;
 mod files;
 mod inputs;
 
-use std::io;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -178,27 +179,29 @@ fn restore(bytes: &[u8], index: &Index, project: &Project) -> Option<Manifest> {
 
 /// Writes manifest and index; the index comes last, and names the manifest it belongs to.
 fn keep(folder: &Path, index: &Index, manifest: &Manifest) -> io::Result<()> {
-    let mut bytes = index.id.clone().into_bytes();
-    rmp_serde::encode::write(&mut bytes, manifest).map_err(io::Error::other)?;
     std::fs::create_dir_all(folder)?;
-    put(folder, MANIFEST, &bytes)?;
-    put(folder, INDEX, &rmp_serde::to_vec(index).map_err(io::Error::other)?)
+    put(folder, MANIFEST, |file| {
+        file.write_all(index.id.as_bytes())?;
+        rmp_serde::encode::write(file, manifest).map_err(io::Error::other)
+    })?;
+    put(folder, INDEX, |file| rmp_serde::encode::write(file, index).map_err(io::Error::other))
 }
 
 /// Writes a file, all or nothing.
-fn put(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+fn put(folder: &Path, name: &str, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
     let draft = folder.join(format!(".{name}.{}.tmp", std::process::id()));
-    std::fs::write(&draft, bytes)?;
+    let mut file = BufWriter::with_capacity(1 << 18, File::create(&draft)?);
+    write(&mut file)?;
+    file.flush()?;
     std::fs::rename(&draft, folder.join(name))
 }
 
 /// Marks the `manifest.json` that lies in the target folder as written from the kept manifest of this id.
 pub fn mark(world: &dyn World, project: &Project, id: &str) {
     let Ok(stamp) = world.stamp(&project.target_path.join("manifest.json")) else { return };
-    if let Ok(bytes) = rmp_serde::to_vec(&Mark { id: id.to_string(), stamp }) {
-        // Without a mark the file is written anew the next time.
-        let _ = put(&project.target_path, MARK, &bytes);
-    }
+    let mark = Mark { id: id.to_string(), stamp };
+    // Without a mark the file is written anew the next time.
+    let _ = put(&project.target_path, MARK, |file| rmp_serde::encode::write(file, &mark).map_err(io::Error::other));
 }
 
 /// A project that has not changed since its `manifest.json` was written.

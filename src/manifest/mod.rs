@@ -14,9 +14,11 @@ use crate::source::Location;
 
 mod json;
 mod lineage;
+mod shared;
 mod stored;
 
 pub use lineage::{ColumnLineage, ColumnRef, NodeLineage};
+pub use shared::{Interner, SharedMap};
 
 /// A JSON object in insertion order: configs, meta, kwargs.
 pub type JsonMap = serde_json::Map<String, Json>;
@@ -50,17 +52,17 @@ pub struct DependsOn {
 pub struct Column {
     pub name: String,
     pub description: String,
-    pub meta: JsonMap,
+    pub meta: SharedMap,
     pub data_type: Option<String>,
     pub constraints: Vec<Json>,
     pub quote: Option<bool>,
-    pub config: JsonMap,
+    pub config: SharedMap,
     pub tags: Vec<String>,
     pub granularity: Option<String>,
     pub doc_blocks: Vec<String>,
     /// Further keys of the property file, which adapters and packages may read (`policy_tags`).
     #[serde(default)]
-    pub extra: JsonMap,
+    pub extra: SharedMap,
 }
 
 /// `docs: {show, node_color}`.
@@ -147,10 +149,10 @@ pub struct Node {
     pub relation_name: Option<String>,
     pub checksum: Checksum,
     /// Every config key with its final value, in dbt's order: known keys first, then the user's own.
-    pub config: JsonMap,
-    pub unrendered_config: JsonMap,
+    pub config: SharedMap,
+    pub unrendered_config: SharedMap,
     pub tags: Vec<String>,
-    pub meta: JsonMap,
+    pub meta: SharedMap,
     pub group: Option<String>,
     pub description: String,
     pub doc_blocks: Vec<String>,
@@ -227,13 +229,13 @@ pub struct Source {
     pub freshness: Option<Json>,
     /// The `external:` block as written (rendered), for the lake.
     pub external: Option<JsonMap>,
-    pub quoting: JsonMap,
+    pub quoting: SharedMap,
     pub columns: IndexMap<String, Column>,
-    pub meta: JsonMap,
-    pub source_meta: JsonMap,
+    pub meta: SharedMap,
+    pub source_meta: SharedMap,
     pub tags: Vec<String>,
-    pub config: JsonMap,
-    pub unrendered_config: JsonMap,
+    pub config: SharedMap,
+    pub unrendered_config: SharedMap,
     pub patch_path: Option<String>,
     /// The database and schema as written, before rendering.
     pub unrendered_database: Option<String>,

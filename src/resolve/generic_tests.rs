@@ -84,15 +84,18 @@ const CONFIG_KEYS: [&str; 15] = [
 const NO_MACRO: &str = "None";
 
 impl Resolver<'_> {
-    /// Adds the tests of models, seeds and snapshots.
-    pub(super) fn add_generic_tests(&mut self, properties: &[ParsedProperty]) {
+    /// Adds the tests of models, seeds and snapshots; gives back the entries of other kinds.
+    pub(super) fn add_generic_tests(&mut self, properties: Vec<ParsedProperty>) -> Vec<ParsedProperty> {
+        let mut others = Vec::new();
         for entry in properties {
-            if !matches!(entry.section, Section::Models | Section::Seeds | Section::Snapshots) {
-                continue;
+            if matches!(entry.section, Section::Models | Section::Seeds | Section::Snapshots) {
+                let outcome = self.tests_of(&entry);
+                crate::parse::keep(outcome, &mut self.diagnostics);
+            } else {
+                others.push(entry);
             }
-            let outcome = self.tests_of(entry);
-            crate::parse::keep(outcome, &mut self.diagnostics);
         }
+        others
     }
 
     fn tests_of(&mut self, entry: &ParsedProperty) -> Outcome<()> {

@@ -15,9 +15,10 @@ use super::generic_tests::{Given, Target, quoted_name, test_list};
 use super::names;
 
 impl Resolver<'_> {
-    /// Adds every table of every source, and their tests.
-    pub(super) fn add_sources(&mut self, properties: &[ParsedProperty]) {
-        for entry in properties.iter().filter(|entry| entry.section == Section::Sources) {
+    /// Adds every table of every source, and their tests; gives back the entries of other kinds.
+    pub(super) fn add_sources(&mut self, properties: Vec<ParsedProperty>) -> Vec<ParsedProperty> {
+        let (sources, others): (Vec<_>, Vec<_>) = properties.into_iter().partition(|entry| entry.section == Section::Sources);
+        for entry in sources {
             if entry.properties.contains_key("overrides") {
                 let message = format!("`overrides` on the source `{}` is not applied", entry.name);
                 let place = location_at(&entry.yaml, &["overrides"]);
@@ -25,10 +26,11 @@ impl Resolver<'_> {
                 continue;
             }
             for (index, table) in objects(entry.properties.get("tables")).into_iter().enumerate() {
-                let outcome = self.add_source(entry, index, table);
+                let outcome = self.add_source(&entry, index, table);
                 crate::parse::keep(outcome, &mut self.diagnostics);
             }
         }
+        others
     }
 
     fn add_source(&mut self, entry: &ParsedProperty, index: usize, table: &JsonMap) -> Outcome<()> {
@@ -101,13 +103,13 @@ impl Resolver<'_> {
             loaded_at_query: text(config.get("loaded_at_query")),
             freshness: config.get("freshness").filter(|freshness| !freshness.is_null()).cloned(),
             external: table.get("external").and_then(Json::as_object).map(external),
-            quoting,
+            quoting: quoting.into(),
             columns: columns::columns(objects(table.get("columns")), &location)?,
-            meta: object(config.get("meta")),
-            source_meta,
+            meta: object(config.get("meta")).into(),
+            source_meta: source_meta.into(),
             tags: texts(config.get("tags")),
-            config,
-            unrendered_config,
+            config: config.into(),
+            unrendered_config: unrendered_config.into(),
             patch_path: None,
             unrendered_database: text(entry.written.get("database")),
             unrendered_schema: text(entry.written.get("schema")),
