@@ -129,7 +129,8 @@ pub struct Compiled {
     pub lineage: Option<Arc<NodeLineage>>,
 }
 
-/// A model, analysis, test, snapshot, seed or operation.
+/// A model, analysis, test, snapshot, seed or operation. What serde skips here is kept apart (`stored`): much of it is the same in many
+/// nodes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct Node {
@@ -149,13 +150,17 @@ pub struct Node {
     pub relation_name: Option<String>,
     pub checksum: Checksum,
     /// Every config key with its final value, in dbt's order: known keys first, then the user's own.
+    #[serde(skip)]
     pub config: SharedMap,
+    #[serde(skip)]
     pub unrendered_config: SharedMap,
     pub tags: Vec<String>,
+    #[serde(skip)]
     pub meta: SharedMap,
     pub group: Option<String>,
     pub description: String,
     pub doc_blocks: Vec<String>,
+    #[serde(skip)]
     pub columns: IndexMap<String, Column>,
     pub docs: DocsConfig,
     /// `package://models/_models.yml`.
@@ -340,7 +345,7 @@ pub struct Manifest {
     /// md5 of the project name, as dbt's metadata has it.
     pub project_id: String,
     pub adapter_type: String,
-    #[serde(with = "stored::map")]
+    #[serde(with = "stored::nodes")]
     pub nodes: IndexMap<UniqueId, Node>,
     #[serde(with = "stored::map")]
     pub sources: IndexMap<UniqueId, Source>,
@@ -357,7 +362,7 @@ pub struct Manifest {
     /// The selections of `selectors.yml` by name, each with its definition in normal form.
     pub selectors: JsonMap,
     /// Nodes and sources switched off by `enabled: false`.
-    #[serde(with = "stored::lists")]
+    #[serde(with = "stored::node_lists")]
     pub disabled_nodes: IndexMap<UniqueId, Vec<Node>>,
     #[serde(with = "stored::lists")]
     pub disabled_sources: IndexMap<UniqueId, Vec<Source>>,
