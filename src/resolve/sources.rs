@@ -7,11 +7,12 @@ use crate::manifest::{JsonMap, Source};
 use crate::name::{Relation, ResourceType, UniqueId};
 use crate::parse::{LiteralCall, ParsedProperty, location_at};
 use crate::project::Section;
+use crate::project::yaml::Yaml;
 
 use super::Resolver;
 use super::columns::{self, object, objects, text, texts};
 use super::config::{self, ConfigSources};
-use super::generic_tests::{Given, Target, quoted_name, test_list};
+use super::generic_tests::{Given, Target, named, quoted_name, test_list};
 use super::names;
 
 impl Resolver<'_> {
@@ -47,7 +48,8 @@ impl Resolver<'_> {
                 .help(format!("the other one is at {}", other.location))
                 .fail();
         }
-        self.add_source_tests(entry, table, &source)?;
+        let place = entry.yaml.get("tables").and_then(|tables| tables.as_sequence()?.get(index));
+        self.add_source_tests(entry, (table, place), &source)?;
         let id = source.unique_id.clone();
         if source.config.get("enabled").and_then(Json::as_bool).unwrap_or(true) {
             self.manifest.sources.insert(id, source);
@@ -118,7 +120,13 @@ impl Resolver<'_> {
         })
     }
 
-    fn add_source_tests(&mut self, entry: &ParsedProperty, table: &JsonMap, source: &Source) -> Outcome<()> {
+    /// `place` is the table as the file has it.
+    fn add_source_tests(
+        &mut self,
+        entry: &ParsedProperty,
+        (table, place): (&JsonMap, Option<&Yaml>),
+        source: &Source,
+    ) -> Outcome<()> {
         let target = Target {
             package: entry.file.package.clone(),
             name: format!("{}_{}", source.source_name, source.name),
@@ -131,16 +139,17 @@ impl Resolver<'_> {
         let mut tags = texts(entry.properties.get("tags"));
         tags.extend(texts(table.get("tags")));
         for test in test_list(table, &source.name, &source.location)? {
-            self.add_test(&target, Given { test: &test, column: None, tags: &tags }, entry);
+            self.add_test(&target, Given { test: &test, column: None, place, tags: &tags }, entry);
         }
         let quoted = source.quoting.get("column").and_then(Json::as_bool).unwrap_or(false);
         for column in objects(table.get("columns")) {
             let mut tags = tags.clone();
             tags.extend(texts(column.get("tags")));
             tags.extend(texts(column.get("config").and_then(|config| config.get("tags"))));
+            let place = named(place.and_then(|table| table.get("columns")), column.get("name")).or(place);
             for test in test_list(column, &source.name, &source.location)? {
                 let name = quoted_name(column, quoted);
-                self.add_test(&target, Given { test: &test, column: name.as_deref(), tags: &tags }, entry);
+                self.add_test(&target, Given { test: &test, column: name.as_deref(), place, tags: &tags }, entry);
             }
         }
         Ok(())
