@@ -238,13 +238,14 @@ pub fn write_parsed(world: &dyn World, loaded: &Loaded, invocation: &Invocation)
     Ok(())
 }
 
-/// Renews `manifest.json` without loading the project, if nothing of it has changed since that was written. Gives the warnings
-/// that parsing would give; none if there is something to parse.
+/// Renews `manifest.json` without loading the project, if at most the text of some models has changed since that was written.
+/// Gives the warnings that parsing would give; none if there is something to parse.
 pub fn renew_manifest(world: &dyn World, project: &Project, invocation: &Invocation) -> Option<Vec<Diagnostic>> {
-    let unchanged = cache::unchanged(world, project, invocation)?;
-    artifact::renew_manifest(&project.target_path.join("manifest.json"), &metadata(invocation)).ok()?;
-    cache::mark(world, project, &unchanged.id);
-    Some(unchanged.diagnostics)
+    let mut renewal = cache::renewal(world, project, invocation)?;
+    artifact::renew_manifest(&project.target_path.join("manifest.json"), &metadata(invocation), &renewal.nodes).ok()?;
+    let diagnostics = std::mem::take(&mut renewal.diagnostics);
+    renewal.mark(world, project);
+    Some(diagnostics)
 }
 
 /// Writes what a run leaves behind: `manifest.json` with the compiled code, and `run_results.json`.

@@ -97,7 +97,9 @@ impl DataFusion {
             .collect();
         let root = text("path").unwrap_or_else(|| DEFAULT_PATH.to_string());
         let storage = Storage::open(&root, base, &storage_options)?;
-        let config = config(settings.get("settings"), threads)?;
+        let mut config = config(settings.get("settings"), threads)?.with_create_default_catalog_and_schema(false);
+        config.options_mut().catalog.default_catalog = database.to_string();
+        config.options_mut().catalog.default_schema = schema.to_string();
         let mut runtime = RuntimeEnvBuilder::new();
         if let Some(limit) = text("memory_limit").or_else(|| text("memory_limit_bytes")) {
             let bytes =

@@ -1,6 +1,7 @@
 //! `manifest.json`, schema v12: the resolved project with its lineage both ways.
 
-use std::io;
+use std::io::{self, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use indexmap::IndexMap;
@@ -22,11 +23,11 @@ pub fn write_manifest(path: &Path, manifest: &Manifest, dag: &Dag, metadata: &Ar
     super::write_json(path, &ManifestFile { manifest, dag, metadata })
 }
 
-/// Gives a written `manifest.json` the metadata of another invocation, all or nothing.
+/// Gives a written `manifest.json` the metadata of another invocation, and `nodes` in place of those of their ids, all or nothing.
 ///
 /// # Errors
-/// `InvalidData` for a file that is not as [`write_manifest`] writes it.
-pub fn renew_manifest(path: &Path, metadata: &ArtifactMetadata) -> io::Result<()> {
+/// `InvalidData` for a file that is not as [`write_manifest`] writes it, or has no such nodes.
+pub fn renew_manifest(path: &Path, metadata: &ArtifactMetadata, nodes: &[Node]) -> io::Result<()> {
     let bytes = std::fs::read(path)?;
     let other = || io::Error::new(io::ErrorKind::InvalidData, "not a manifest of ours");
     let rest = bytes.strip_prefix(br#"{"metadata":"#).ok_or_else(other)?;
@@ -38,11 +39,31 @@ pub fn renew_manifest(path: &Path, metadata: &ArtifactMetadata) -> io::Result<()
         *old.get_mut(&key).ok_or_else(other)? = value;
     }
     *old.get_mut("run_started_at").ok_or_else(other)? = super::timestamp(&metadata.invocation_started_at).into();
+    let mut places = nodes.iter().map(|node| entry_of(rest, node)).collect::<io::Result<Vec<_>>>()?;
+    places.sort_by_key(|(place, _)| place.start);
     super::replace(path, |file| {
-        io::Write::write_all(file, br#"{"metadata":"#)?;
+        file.write_all(br#"{"metadata":"#)?;
         serde_json::to_writer(&mut *file, &old)?;
-        io::Write::write_all(file, rest)
+        let mut written = 0;
+        for (place, node) in places {
+            file.write_all(&rest[written..place.start])?;
+            serde_json::to_writer(&mut *file, node)?;
+            written = place.end;
+        }
+        file.write_all(&rest[written..])
     })
+}
+
+/// Where a node stands in the file's text. Its id in quotes, followed by an object that begins like a node, stands nowhere else: in
+/// the text of another resource the quotes would be escaped.
+fn entry_of<'n>(text: &[u8], node: &'n Node) -> io::Result<(Range<usize>, &'n Node)> {
+    let key = format!("{}:", serde_json::to_string(&node.unique_id)?);
+    let start = memchr::memmem::find(text, format!("{key}{{\"database\":").as_bytes());
+    let other = || io::Error::new(io::ErrorKind::InvalidData, format!("{} is not there", node.unique_id));
+    let start = start.ok_or_else(other)? + key.len();
+    let mut values = serde_json::Deserializer::from_slice(&text[start..]).into_iter::<serde::de::IgnoredAny>();
+    values.next().ok_or_else(other)??;
+    Ok((start..start + values.byte_offset(), node))
 }
 
 struct ManifestFile<'a> {

@@ -92,6 +92,16 @@ impl Session {
         }
     }
 
+    /// Lines of the command's own output, as many [`say`](Self::say) would print them.
+    pub fn say_all(&self, lines: &[String]) {
+        if self.settings.json_log {
+            lines.iter().for_each(|line| self.say(line));
+        } else {
+            // The console would pass on each line by itself.
+            self.say(&lines.join("\n"));
+        }
+    }
+
     /// Loads the project; every diagnostic is printed. `Err` is the exit to end with.
     pub fn open(&self, which: &str, flags: &RunFlags) -> Result<Opened, Exit> {
         self.load(self.prepare(which, flags)?)

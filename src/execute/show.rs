@@ -6,7 +6,7 @@ use super::message::{CompiledFile, Failure, Sent};
 use super::session::Session;
 use super::{RunRequest, external};
 use crate::compile::{SourceMap, compile};
-use crate::manifest::{Checksum, DependsOn, DocsConfig, JsonMap, Node};
+use crate::manifest::{Checksum, DependsOn, DocsConfig, Node, SharedMap};
 use crate::name::{ResourceType, UniqueId};
 use crate::project::Project;
 use crate::rows::Rows;
@@ -102,10 +102,10 @@ fn inline_node(project: &Project, sql: String) -> Node {
         schema: Some(target.schema.clone()),
         relation_name: None,
         checksum: Checksum::default(),
-        config: JsonMap::new(),
-        unrendered_config: JsonMap::new(),
+        config: SharedMap::default(),
+        unrendered_config: SharedMap::default(),
         tags: Vec::new(),
-        meta: JsonMap::new(),
+        meta: SharedMap::default(),
         group: None,
         description: String::new(),
         doc_blocks: Vec::new(),

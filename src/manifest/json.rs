@@ -160,7 +160,7 @@ fn column_entries<M: SerializeMap>(column: &Column, map: &mut M) -> Result<(), M
     map.serialize_entry("dimension", &NULL)?;
     map.serialize_entry("entity", &NULL)?;
     map.serialize_entry("doc_blocks", &column.doc_blocks)?;
-    for (key, value) in &column.extra {
+    for (key, value) in column.extra.iter() {
         map.serialize_entry(key, value)?;
     }
     Ok(())

@@ -14,9 +14,11 @@ use crate::source::Location;
 
 mod json;
 mod lineage;
+mod shared;
 mod stored;
 
 pub use lineage::{ColumnLineage, ColumnRef, NodeLineage};
+pub use shared::{Interner, SharedMap};
 
 /// A JSON object in insertion order: configs, meta, kwargs.
 pub type JsonMap = serde_json::Map<String, Json>;
@@ -50,17 +52,17 @@ pub struct DependsOn {
 pub struct Column {
     pub name: String,
     pub description: String,
-    pub meta: JsonMap,
+    pub meta: SharedMap,
     pub data_type: Option<String>,
     pub constraints: Vec<Json>,
     pub quote: Option<bool>,
-    pub config: JsonMap,
+    pub config: SharedMap,
     pub tags: Vec<String>,
     pub granularity: Option<String>,
     pub doc_blocks: Vec<String>,
     /// Further keys of the property file, which adapters and packages may read (`policy_tags`).
     #[serde(default)]
-    pub extra: JsonMap,
+    pub extra: SharedMap,
 }
 
 /// `docs: {show, node_color}`.
@@ -129,7 +131,8 @@ pub struct Compiled {
     pub lineage: Option<Arc<NodeLineage>>,
 }
 
-/// A model, analysis, test, snapshot, seed or operation.
+/// A model, analysis, test, snapshot, seed or operation. What serde skips here is kept apart (`stored`): much of it is the same in many
+/// nodes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct Node {
@@ -149,13 +152,17 @@ pub struct Node {
     pub relation_name: Option<String>,
     pub checksum: Checksum,
     /// Every config key with its final value, in dbt's order: known keys first, then the user's own.
-    pub config: JsonMap,
-    pub unrendered_config: JsonMap,
+    #[serde(skip)]
+    pub config: SharedMap,
+    #[serde(skip)]
+    pub unrendered_config: SharedMap,
     pub tags: Vec<String>,
-    pub meta: JsonMap,
+    #[serde(skip)]
+    pub meta: SharedMap,
     pub group: Option<String>,
     pub description: String,
     pub doc_blocks: Vec<String>,
+    #[serde(skip)]
     pub columns: IndexMap<String, Column>,
     pub docs: DocsConfig,
     /// `package://models/_models.yml`.
@@ -229,13 +236,13 @@ pub struct Source {
     pub freshness: Option<Json>,
     /// The `external:` block as written (rendered), for the lake.
     pub external: Option<JsonMap>,
-    pub quoting: JsonMap,
+    pub quoting: SharedMap,
     pub columns: IndexMap<String, Column>,
-    pub meta: JsonMap,
-    pub source_meta: JsonMap,
+    pub meta: SharedMap,
+    pub source_meta: SharedMap,
     pub tags: Vec<String>,
-    pub config: JsonMap,
-    pub unrendered_config: JsonMap,
+    pub config: SharedMap,
+    pub unrendered_config: SharedMap,
     pub patch_path: Option<String>,
     /// The database and schema as written, before rendering.
     pub unrendered_database: Option<String>,
@@ -340,7 +347,7 @@ pub struct Manifest {
     /// md5 of the project name, as dbt's metadata has it.
     pub project_id: String,
     pub adapter_type: String,
-    #[serde(with = "stored::map")]
+    #[serde(with = "stored::nodes")]
     pub nodes: IndexMap<UniqueId, Node>,
     #[serde(with = "stored::map")]
     pub sources: IndexMap<UniqueId, Source>,
@@ -357,7 +364,7 @@ pub struct Manifest {
     /// The selections of `selectors.yml` by name, each with its definition in normal form.
     pub selectors: JsonMap,
     /// Nodes and sources switched off by `enabled: false`.
-    #[serde(with = "stored::lists")]
+    #[serde(with = "stored::node_lists")]
     pub disabled_nodes: IndexMap<UniqueId, Vec<Node>>,
     #[serde(with = "stored::lists")]
     pub disabled_sources: IndexMap<UniqueId, Vec<Source>>,

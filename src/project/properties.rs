@@ -108,7 +108,7 @@ impl Reader {
                 return;
             }
         };
-        for (key, (location, value)) in sections {
+        for (key, (location, value)) in *sections {
             let wanted = if key == "tests" { "data_tests" } else { key.as_str() };
             match SECTIONS.iter().find(|row| row.1 == wanted) {
                 Some(row) => self.read_section(row.0, &key, value),

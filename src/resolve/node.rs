@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::jinja::TemplateText;
-use crate::manifest::{Checksum, DependsOn, DocsConfig, HookDetail, JsonMap, ModelDetail, Node};
+use crate::manifest::{Checksum, DependsOn, DocsConfig, HookDetail, JsonMap, ModelDetail, Node, SharedMap};
 use crate::name::{ResourceType, UniqueId};
 use crate::parse::python_text::str_of;
 use crate::parse::{Capture, ParseScope, ParsedNode, capture_text};
@@ -46,10 +46,10 @@ pub(crate) fn blank(unique_id: UniqueId, resource_type: ResourceType, location: 
         schema: None,
         relation_name: None,
         checksum: Checksum { name: "none".to_string(), checksum: String::new() },
-        config: JsonMap::new(),
-        unrendered_config: JsonMap::new(),
+        config: SharedMap::default(),
+        unrendered_config: SharedMap::default(),
         tags: Vec::new(),
-        meta: JsonMap::new(),
+        meta: SharedMap::default(),
         group: None,
         description: String::new(),
         doc_blocks: Vec::new(),
@@ -124,10 +124,11 @@ impl Resolver<'_> {
         Ok(calls)
     }
 
-    pub(super) fn add_node(&mut self, node: Node, calls: Calls) {
+    pub(super) fn add_node(&mut self, mut node: Node, calls: Calls) {
         let id = node.unique_id.clone();
+        self.share(&mut node);
         if !is_enabled(&node) {
-            self.calls.insert(id.clone(), calls);
+            self.keep_calls(&id, calls);
             self.manifest.disabled_nodes.entry(id).or_default().push(node);
             return;
         }
@@ -135,8 +136,23 @@ impl Resolver<'_> {
             self.diagnostics.push(duplicate(&node, other));
             return;
         }
-        self.calls.insert(id.clone(), calls);
+        self.keep_calls(&id, calls);
         self.manifest.nodes.insert(id, node);
+    }
+
+    /// Remembers what a node's text said, if it said anything.
+    pub(super) fn keep_calls(&mut self, id: &UniqueId, calls: Calls) {
+        if !calls.config.is_empty() || !calls.unrendered.is_empty() {
+            self.calls.insert(id.clone(), calls);
+        }
+    }
+
+    /// Lets a node have what it has in common with others only once.
+    pub(super) fn share(&mut self, node: &mut Node) {
+        let columns = node.columns.values_mut().flat_map(|column| [&mut column.meta, &mut column.config, &mut column.extra]);
+        for map in [&mut node.config, &mut node.unrendered_config, &mut node.meta].into_iter().chain(columns) {
+            self.shared_maps.share(map);
+        }
     }
 
     /// Puts the node's config together and sets what follows from it: tags, meta, group, access, docs, names, hooks.
@@ -147,13 +163,14 @@ impl Resolver<'_> {
         let fqn = node.fqn.clone();
         let mut sources =
             ConfigSources { kind: node.resource_type, package: &package, fqn: &fqn, patch: rendered_patch, calls: &calls.config };
-        node.config = over_earlier(std::mem::take(&mut node.config), config::build(self.project, &sources));
+        let earlier = std::mem::take(&mut node.config).into_map();
+        node.config = over_earlier(earlier, config::build(self.project, &sources)).into();
         let merged_patch = patch.as_ref().map(|patch| deep_merge(rendered_patch.unwrap_or(patch.config), patch.written));
         sources.patch = merged_patch.as_ref().or(rendered_patch);
         if !calls.unrendered.is_empty() {
             sources.calls = &calls.unrendered;
         }
-        node.unrendered_config = config::build_unrendered(self.project, &sources);
+        node.unrendered_config = config::build_unrendered(self.project, &sources).into();
         set_from_config(node)?;
         self.naming().name(node)?;
         self.capture_hooks(node)
@@ -245,7 +262,7 @@ fn set_from_config(node: &mut Node) -> Outcome<()> {
     if let Some(Json::Object(meta)) = node.config.get("meta")
         && !meta.is_empty()
     {
-        node.meta = meta.clone();
+        node.meta = meta.clone().into();
     }
     if let Some(group) = node.config_str("group") {
         node.group = Some(group.to_string());

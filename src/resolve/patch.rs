@@ -154,6 +154,7 @@ impl Resolver<'_> {
         let calls = self.calls.get(&id).cloned().unwrap_or_default();
         if let Some(mut node) = self.manifest.nodes.get(&id).cloned() {
             self.apply(&mut node, &patch, &calls)?;
+            self.share(&mut node);
             self.manifest.nodes.insert(id, node);
         } else if let Some(mut nodes) = self.manifest.disabled_nodes.get(&id).cloned() {
             for node in &mut nodes {
@@ -327,8 +328,9 @@ impl Resolver<'_> {
         self.manifest.disabled_nodes.shift_remove(id)?.into_iter().next()
     }
 
-    fn put_node(&mut self, node: Node, calls: Calls) {
-        self.calls.insert(node.unique_id.clone(), calls);
+    fn put_node(&mut self, mut node: Node, calls: Calls) {
+        self.share(&mut node);
+        self.keep_calls(&node.unique_id.clone(), calls);
         if node.config_bool("enabled").unwrap_or(true) {
             self.manifest.nodes.insert(node.unique_id.clone(), node);
         } else {

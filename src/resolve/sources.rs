@@ -7,17 +7,19 @@ use crate::manifest::{JsonMap, Source};
 use crate::name::{Relation, ResourceType, UniqueId};
 use crate::parse::{LiteralCall, ParsedProperty, location_at};
 use crate::project::Section;
+use crate::project::yaml::Yaml;
 
 use super::Resolver;
 use super::columns::{self, object, objects, text, texts};
 use super::config::{self, ConfigSources};
-use super::generic_tests::{Given, Target, quoted_name, test_list};
+use super::generic_tests::{Given, Target, named, quoted_name, test_list};
 use super::names;
 
 impl Resolver<'_> {
-    /// Adds every table of every source, and their tests.
-    pub(super) fn add_sources(&mut self, properties: &[ParsedProperty]) {
-        for entry in properties.iter().filter(|entry| entry.section == Section::Sources) {
+    /// Adds every table of every source, and their tests; gives back the entries of other kinds.
+    pub(super) fn add_sources(&mut self, properties: Vec<ParsedProperty>) -> Vec<ParsedProperty> {
+        let (sources, others): (Vec<_>, Vec<_>) = properties.into_iter().partition(|entry| entry.section == Section::Sources);
+        for entry in sources {
             if entry.properties.contains_key("overrides") {
                 let message = format!("`overrides` on the source `{}` is not applied", entry.name);
                 let place = location_at(&entry.yaml, &["overrides"]);
@@ -25,10 +27,11 @@ impl Resolver<'_> {
                 continue;
             }
             for (index, table) in objects(entry.properties.get("tables")).into_iter().enumerate() {
-                let outcome = self.add_source(entry, index, table);
+                let outcome = self.add_source(&entry, index, table);
                 crate::parse::keep(outcome, &mut self.diagnostics);
             }
         }
+        others
     }
 
     fn add_source(&mut self, entry: &ParsedProperty, index: usize, table: &JsonMap) -> Outcome<()> {
@@ -45,7 +48,8 @@ impl Resolver<'_> {
                 .help(format!("the other one is at {}", other.location))
                 .fail();
         }
-        self.add_source_tests(entry, table, &source)?;
+        let place = entry.yaml.get("tables").and_then(|tables| tables.as_sequence()?.get(index));
+        self.add_source_tests(entry, (table, place), &source)?;
         let id = source.unique_id.clone();
         if source.config.get("enabled").and_then(Json::as_bool).unwrap_or(true) {
             self.manifest.sources.insert(id, source);
@@ -101,13 +105,13 @@ impl Resolver<'_> {
             loaded_at_query: text(config.get("loaded_at_query")),
             freshness: config.get("freshness").filter(|freshness| !freshness.is_null()).cloned(),
             external: table.get("external").and_then(Json::as_object).map(external),
-            quoting,
+            quoting: quoting.into(),
             columns: columns::columns(objects(table.get("columns")), &location)?,
-            meta: object(config.get("meta")),
-            source_meta,
+            meta: object(config.get("meta")).into(),
+            source_meta: source_meta.into(),
             tags: texts(config.get("tags")),
-            config,
-            unrendered_config,
+            config: config.into(),
+            unrendered_config: unrendered_config.into(),
             patch_path: None,
             unrendered_database: text(entry.written.get("database")),
             unrendered_schema: text(entry.written.get("schema")),
@@ -116,7 +120,13 @@ impl Resolver<'_> {
         })
     }
 
-    fn add_source_tests(&mut self, entry: &ParsedProperty, table: &JsonMap, source: &Source) -> Outcome<()> {
+    /// `place` is the table as the file has it.
+    fn add_source_tests(
+        &mut self,
+        entry: &ParsedProperty,
+        (table, place): (&JsonMap, Option<&Yaml>),
+        source: &Source,
+    ) -> Outcome<()> {
         let target = Target {
             package: entry.file.package.clone(),
             name: format!("{}_{}", source.source_name, source.name),
@@ -129,16 +139,17 @@ impl Resolver<'_> {
         let mut tags = texts(entry.properties.get("tags"));
         tags.extend(texts(table.get("tags")));
         for test in test_list(table, &source.name, &source.location)? {
-            self.add_test(&target, Given { test: &test, column: None, tags: &tags }, entry);
+            self.add_test(&target, Given { test: &test, column: None, place, tags: &tags }, entry);
         }
         let quoted = source.quoting.get("column").and_then(Json::as_bool).unwrap_or(false);
         for column in objects(table.get("columns")) {
             let mut tags = tags.clone();
             tags.extend(texts(column.get("tags")));
             tags.extend(texts(column.get("config").and_then(|config| config.get("tags"))));
+            let place = named(place.and_then(|table| table.get("columns")), column.get("name")).or(place);
             for test in test_list(column, &source.name, &source.location)? {
                 let name = quoted_name(column, quoted);
-                self.add_test(&target, Given { test: &test, column: name.as_deref(), tags: &tags }, entry);
+                self.add_test(&target, Given { test: &test, column: name.as_deref(), place, tags: &tags }, entry);
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use headwater::diagnostic::Diagnostic;
 use headwater::graph::{Dag, SelectionArgs, select};
 use headwater::manifest::{
     Checksum, Column, Compiled, DependsOn, Doc, DocsConfig, Exposure, ExtraCte, HookDetail, JsonMap, Macro, Manifest,
-    ModelDetail, Node, OtherResource, RefArgs, Source, TestDetail,
+    ModelDetail, Node, OtherResource, RefArgs, SharedMap, Source, TestDetail,
 };
 use headwater::name::{Relation, RelationType, ResourceType, UniqueId};
 use headwater::plan::{LsOutput, Plan, Verb, ls, plan};
@@ -52,7 +52,7 @@ fn columns(entry: &Json) -> IndexMap<String, Column> {
         tags: get(column, "tags"),
         granularity: get(column, "granularity"),
         doc_blocks: get(column, "doc_blocks"),
-        extra: JsonMap::new(),
+        extra: SharedMap::default(),
     };
     columns.iter().map(|(name, value)| (name.clone(), column(value))).collect()
 }
@@ -281,10 +281,10 @@ fn node(id: &str, parents: &[&str]) -> Node {
         schema: Some("main".to_string()),
         relation_name: None,
         checksum: Checksum::default(),
-        config: JsonMap::new(),
-        unrendered_config: JsonMap::new(),
+        config: SharedMap::default(),
+        unrendered_config: SharedMap::default(),
         tags: Vec::new(),
-        meta: JsonMap::new(),
+        meta: SharedMap::default(),
         group: None,
         description: String::new(),
         doc_blocks: Vec::new(),

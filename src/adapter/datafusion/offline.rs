@@ -22,8 +22,7 @@ pub async fn plan(engine: &Arc<Engine>, query: &QueryToPlan<'_>) -> Done<Option<
     };
     let assumed = query.relations.iter().map(|(relation, schema)| (name(relation), schema.clone())).collect::<HashMap<_, _>>();
     let scope = Scope::assuming(Arc::clone(engine), assumed);
-    let session = scope.session(&engine.schema, Vec::new());
-    match sql::plan_typed(&session, query.sql).await {
+    match sql::plan_typed(&engine.base, &scope, query.sql).await {
         Ok(plan) => {
             let lineage = sql::lineage(&plan, &query.ends);
             let columns: SchemaRef = Arc::new(plan.schema().as_arrow().clone());

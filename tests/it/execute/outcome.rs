@@ -2,7 +2,7 @@
 
 use chrono::{Duration, Utc};
 use headwater::execute::{Counted, ShowSubject, compile_only, judge, run_operation, show, source_freshness};
-use headwater::manifest::{JsonMap, Source};
+use headwater::manifest::{JsonMap, SharedMap, Source};
 use headwater::name::{ResourceType, UniqueId};
 use headwater::plan::{Step, Verb};
 use headwater::result::Status;
@@ -174,13 +174,13 @@ fn source(name: &str, freshness: Json) -> Source {
         loaded_at_query: None,
         freshness: Some(freshness),
         external: json!({"location": "x"}).as_object().cloned(),
-        quoting: JsonMap::new(),
+        quoting: SharedMap::default(),
         columns: indexmap::IndexMap::new(),
-        meta: JsonMap::new(),
-        source_meta: JsonMap::new(),
+        meta: SharedMap::default(),
+        source_meta: SharedMap::default(),
         tags: Vec::new(),
-        config: JsonMap::new(),
-        unrendered_config: JsonMap::new(),
+        config: SharedMap::default(),
+        unrendered_config: SharedMap::default(),
         patch_path: None,
         unrendered_database: None,
         unrendered_schema: None,
