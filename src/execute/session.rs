@@ -123,8 +123,16 @@ impl Session {
     pub fn keep(&self, node: &Node, compiled: &CompiledNode) {
         let path = self.display_path(&self.target_path(TargetFolder::Compiled, node));
         let extra_ctes = compiled.extra_ctes.clone();
-        let entry = Compiled { code: compiled.sql.clone(), path: Some(path), extra_ctes, lineage: None };
+        let entry = Compiled { code: compiled.sql.clone(), path: Some(path), build_path: None, extra_ctes, lineage: None };
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner).insert(node.unique_id.clone(), entry);
+    }
+
+    /// Keeps where the statements lie that build the node.
+    pub fn keep_build_path(&self, node: &Node, path: &str) {
+        let mut kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = kept.get_mut(&node.unique_id) {
+            entry.build_path = Some(path.to_string());
+        }
     }
 
     pub fn input_columns(&self, id: &UniqueId) -> Option<Arc<Vec<ColumnType>>> {

@@ -123,6 +123,8 @@ pub struct ExtraCte {
 pub struct Compiled {
     pub code: String,
     pub path: Option<String>,
+    /// Where the statements lie that were sent to build it; none if it was not built.
+    pub build_path: Option<String>,
     pub extra_ctes: Vec<ExtraCte>,
     pub lineage: Option<Arc<NodeLineage>>,
 }
