@@ -223,10 +223,12 @@ pub fn write_freshness(
     written(&path, artifact::write_sources(&path, &outcome.sources, outcome.run.elapsed, &metadata(invocation)))
 }
 
-/// Writes `manifest.json` into the target folder.
+/// Writes `manifest.json` and `semantic_manifest.json` into the target folder.
 pub fn write_manifest(loaded: &Loaded, invocation: &Invocation) -> Outcome<()> {
     let path = loaded.project.target_path.join("manifest.json");
-    written(&path, artifact::write_manifest(&path, &loaded.manifest, &loaded.dag, &metadata(invocation)))
+    written(&path, artifact::write_manifest(&path, &loaded.manifest, &loaded.dag, &metadata(invocation)))?;
+    let path = loaded.project.target_path.join("semantic_manifest.json");
+    written(&path, artifact::write_semantic_manifest(&path, &loaded.manifest))
 }
 
 /// [`write_manifest`] of a project just loaded; where nothing changes until the next time, that only renews its metadata.

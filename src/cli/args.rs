@@ -226,6 +226,18 @@ pub enum LogFormat {
     Default,
 }
 
+impl LogFormat {
+    /// As it is typed.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Debug => "debug",
+            Self::Default => "default",
+        }
+    }
+}
+
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     Debug,
@@ -236,6 +248,14 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            level => level.word(),
+        }
+    }
+
     /// As log lines name it.
     pub fn word(self) -> &'static str {
         match self {

@@ -1,6 +1,7 @@
 //! The command line: arguments, settings, printing, exit codes; one file a command under `command/`.
 
 mod args;
+mod artifact_args;
 mod command;
 mod json_printer;
 mod line;

@@ -2,7 +2,7 @@
 
 use headwater::diagnostic::{Diagnostic, Outcome, Severity};
 use headwater::manifest::JsonMap;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 /// dbt's names of warnings, for the codes that mean the same here.
 const DBT_NAMES: [(&str, &str); 16] = [
@@ -86,6 +86,12 @@ impl WarningRules {
             }
         }
         Ok(rules)
+    }
+
+    /// The options by dbt's names, as artifacts keep them.
+    pub fn options(&self) -> Json {
+        let errors = if self.all_errors { json!("all") } else { json!(self.errors) };
+        json!({"error": errors, "warn": self.warns, "silence": self.silenced})
     }
 
     /// The diagnostic as it is told: a warning may have become an error, or nothing.

@@ -124,7 +124,8 @@ impl Session {
     pub fn keep(&self, node: &Node, compiled: &CompiledNode) {
         let path = self.display_path(&self.target_path(TargetFolder::Compiled, node));
         let extra_ctes = compiled.extra_ctes.clone();
-        let entry = Compiled { code: compiled.sql.clone(), path: Some(path), extra_ctes, macros: compiled.macros.clone(), lineage: None };
+        let (code, macros) = (compiled.sql.clone(), compiled.macros.clone());
+        let entry = Compiled { code, path: Some(path), extra_ctes, macros, ..Compiled::default() };
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner).insert(node.unique_id.clone(), entry);
     }
 
@@ -132,6 +133,13 @@ impl Session {
     pub fn keep_macros(&self, node: &Node, macros: Vec<UniqueId>) {
         if let Some(entry) = self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&node.unique_id) {
             entry.macros.extend(macros);
+        }
+    }
+
+    /// Keeps where the statements lie that build the node.
+    pub fn keep_build_path(&self, node: &Node, path: &str) {
+        if let Some(entry) = self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&node.unique_id) {
+            entry.build_path = Some(path.to_string());
         }
     }
 

@@ -61,7 +61,7 @@ fn head<M: SerializeMap>(node: &Node, map: &mut M) -> Result<(), M::Error> {
     map.serialize_entry("group", &node.group)?;
     map.serialize_entry("docs", &node.docs)?;
     map.serialize_entry("patch_path", &node.patch_path)?;
-    map.serialize_entry("build_path", &NULL)?;
+    map.serialize_entry("build_path", &node.compiled.as_ref().and_then(|compiled| compiled.build_path.as_ref()))?;
     map.serialize_entry("unrendered_config", &node.unrendered_config)?;
     map.serialize_entry("created_at", &node.created_at)?;
     map.serialize_entry("relation_name", &node.relation_name)?;

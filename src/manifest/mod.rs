@@ -121,10 +121,12 @@ pub struct ExtraCte {
 }
 
 /// What compiling a node gave, kept with it in the manifest as dbt does.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Compiled {
     pub code: String,
     pub path: Option<String>,
+    /// Where the statements lie that were sent to build it; none if it was not built.
+    pub build_path: Option<String>,
     pub extra_ctes: Vec<ExtraCte>,
     /// Macros that the text called while it was compiled.
     pub macros: Vec<UniqueId>,

@@ -17,6 +17,7 @@ impl Resolver<'_> {
         self.check_groups();
         self.check_public_ephemeral();
         self.check_snapshots();
+        self.check_microbatch();
         self.diagnostics.extend(self.manifest.nodes.values().filter_map(contract::unsupported));
         self.check_names();
         self.check_versioned_names();

@@ -26,6 +26,7 @@ mod exposures;
 mod generic_tests;
 mod link;
 mod lookup;
+mod microbatch;
 mod names;
 mod node;
 mod patch;
