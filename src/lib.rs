@@ -23,6 +23,8 @@ pub mod sql;
 
 pub mod lake;
 
+pub mod wire;
+
 pub mod adapter;
 
 pub mod project;

@@ -8,12 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Mutex as AsyncMutex;
 
-use super::settings::Settings;
 use super::value;
-use super::wire::{CancelKey, Reply, Wire};
 use crate::adapter::AdapterError;
 use crate::name::Relation;
 use crate::rows::Answer;
+use crate::wire::{CancelKey, Reply, Settings, Wire, WireError};
 
 /// Connections that nobody uses, ready for the next node.
 pub struct Pool {
@@ -37,7 +36,7 @@ impl Pool {
         Arc::new(Self { settings, idle: Mutex::default() })
     }
 
-    pub async fn take(&self) -> Result<Wire, AdapterError> {
+    pub async fn take(&self) -> Result<Wire, WireError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some(wire) => Ok(wire),
@@ -70,7 +69,7 @@ impl Pool {
         if outcome.as_ref().is_ok() || outcome.as_ref().is_err_and(|error| error.code == "sql-run") {
             self.put_back(wire).await;
         }
-        outcome.map(value::answer)
+        Ok(value::answer(outcome?))
     }
 }
 
@@ -94,7 +93,7 @@ impl Session {
     }
 
     pub async fn answer(&self, sql: &str, begin: bool) -> Result<Answer, AdapterError> {
-        self.run(sql, begin, None).await.map(value::answer)
+        Ok(value::answer(self.run(sql, begin, None).await?))
     }
 
     /// Appends rows with `copy`.
@@ -110,7 +109,7 @@ impl Session {
         Ok(answer)
     }
 
-    async fn run(&self, sql: &str, begin: bool, rows: Option<&[Vec<Option<String>>]>) -> Result<Reply, AdapterError> {
+    async fn run(&self, sql: &str, begin: bool, rows: Option<&[Vec<Option<String>>]>) -> Result<Reply, WireError> {
         let mut state = self.state.lock().await;
         state.open |= begin;
         // Out of the state while it works: whoever gives the wait up drops it with the statement half done.
@@ -150,7 +149,8 @@ impl Session {
             let message = "Tried to commit transaction on connection, but it does not have one open!";
             return Err(AdapterError { code: "transaction", message: message.to_string(), position: None, help: None });
         }
-        self.run("commit", false, None).await.map(|_| ())
+        self.run("commit", false, None).await?;
+        Ok(())
     }
 }
 
