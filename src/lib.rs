@@ -27,6 +27,8 @@ pub mod wire;
 
 pub mod adapter;
 
+pub mod ingest;
+
 pub mod project;
 
 pub mod manifest;
