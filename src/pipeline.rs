@@ -2,6 +2,8 @@
 //!
 //! Each stage takes values and gives values; what a command adds is which stages it needs and how the outcome is shown.
 
+mod following;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +28,8 @@ use crate::name::{Relation, UniqueId};
 use crate::plan::{self, Plan, Verb};
 use crate::project::{self, LoadOptions, Project};
 use crate::world::{Stamp, World};
+
+pub use following::{Following, following};
 
 /// A project after everything that needs no database.
 #[derive(Clone)]

@@ -89,14 +89,8 @@ impl DataFusion {
         settings: &Map<String, Json>,
         base: &Path,
     ) -> Result<Self, AdapterError> {
-        let text = |key: &str| settings.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_string));
-        let storage_options: Vec<(String, String)> = settings
-            .iter()
-            .filter(|(key, _)| key.to_lowercase().starts_with("aws_"))
-            .filter_map(|(key, _)| Some((key.to_lowercase(), text(key)?)))
-            .collect();
-        let root = text("path").unwrap_or_else(|| DEFAULT_PATH.to_string());
-        let storage = Storage::open(&root, base, &storage_options)?;
+        let text = |key: &str| text_of(settings, key);
+        let (storage, storage_options) = storage(settings, base)?;
         let mut config = config(settings.get("settings"), threads)?.with_create_default_catalog_and_schema(false);
         config.options_mut().catalog.default_catalog = database.to_string();
         config.options_mut().catalog.default_schema = schema.to_string();
@@ -127,6 +121,22 @@ impl DataFusion {
     fn name(&self, relation: &Relation) -> TableName {
         self.engine.name(relation.database.as_deref(), relation.schema.as_deref(), &relation.identifier)
     }
+}
+
+/// A setting as text, whatever it was written as.
+fn text_of(settings: &Map<String, Json>, key: &str) -> Option<String> {
+    settings.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_string))
+}
+
+/// Where the warehouse lies, and the options by which its store is opened.
+pub(super) fn storage(settings: &Map<String, Json>, base: &Path) -> Result<(Storage, Vec<(String, String)>), AdapterError> {
+    let options: Vec<(String, String)> = settings
+        .keys()
+        .filter(|key| key.to_lowercase().starts_with("aws_"))
+        .filter_map(|key| Some((key.to_lowercase(), text_of(settings, key)?)))
+        .collect();
+    let root = text_of(settings, "path").unwrap_or_else(|| DEFAULT_PATH.to_string());
+    Ok((Storage::open(&root, base, &options)?, options))
 }
 
 fn invalid(message: String) -> AdapterError {

@@ -11,7 +11,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
-use crate::lake::{SeedOptions, read_seed_text};
+use crate::lake::{Lake, SeedOptions, read_seed_text};
 use crate::name::{Relation, RelationType};
 use crate::rows::{Answer, Cell, ColumnType, Rows};
 
@@ -409,6 +409,22 @@ pub async fn connect(adapter_type: &str, target: &Target<'_>) -> Result<Arc<dyn 
         });
     };
     (kind.connect)(target)
+}
+
+/// The lake of a target whose tables lie in one.
+///
+/// # Errors
+/// `ingest-target`: the engine keeps its tables itself.
+pub fn lake(adapter_type: &str, target: &Target<'_>) -> Result<Lake, AdapterError> {
+    if ADAPTERS.first().is_some_and(|kind| kind.types.contains(&adapter_type)) {
+        return Ok(Lake::new(datafusion::storage(target.settings, target.base)?.0));
+    }
+    Err(AdapterError {
+        code: "ingest-target",
+        message: format!("a target of the type `{adapter_type}` has no lake that sources could be followed into"),
+        position: None,
+        help: Some(format!("use a target of the type `{}`", ADAPTERS[0].types[0])),
+    })
 }
 
 /// A seed's rows with the types dbt would give its columns; columns of `given` types are left text.

@@ -2,10 +2,7 @@
 //! answered from its catalog.
 
 mod session;
-mod settings;
-mod tls;
 mod value;
-mod wire;
 
 use std::sync::Arc;
 
@@ -13,10 +10,10 @@ use async_trait::async_trait;
 use serde_json::{Map, Value as Json};
 
 use self::session::{Pool, Session};
-use self::settings::Settings;
 use super::{Adapter, AdapterError, Capabilities, CatalogEntry, Effect, ExternalTable, Operation};
 use crate::name::{Relation, RelationType, quote_identifier};
 use crate::rows::{Answer, Cell, ColumnType, Rows};
+use crate::wire::{Settings, WireError};
 
 /// A database, or one node's connection to it.
 pub struct Postgres {
@@ -43,6 +40,13 @@ impl Postgres {
 
     async fn rows(&self, sql: &str) -> Result<Vec<Vec<Cell>>, AdapterError> {
         Ok(self.run(sql, false).await?.rows.rows)
+    }
+}
+
+impl From<WireError> for AdapterError {
+    fn from(error: WireError) -> Self {
+        let WireError { code, message, position, help } = error;
+        Self { code, message, position, help }
     }
 }
 

@@ -187,6 +187,9 @@ impl Serialize for Source {
         map.serialize_entry("loaded_at_query", &self.loaded_at_query)?;
         map.serialize_entry("freshness", &self.freshness)?;
         map.serialize_entry("external", &self.external)?;
+        if let Some(ingest) = &self.ingest {
+            map.serialize_entry("ingest", ingest)?;
+        }
         map.serialize_entry("description", &self.description)?;
         map.serialize_entry("columns", &self.columns)?;
         map.serialize_entry("meta", &self.meta)?;

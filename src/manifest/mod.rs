@@ -238,6 +238,8 @@ pub struct Source {
     pub freshness: Option<Json>,
     /// The `external:` block as written (rendered), for the lake.
     pub external: Option<JsonMap>,
+    /// The `ingest:` block (rendered), or what `meta` has under that name: where the rows come from.
+    pub ingest: Option<JsonMap>,
     pub quoting: SharedMap,
     pub columns: IndexMap<String, Column>,
     pub meta: SharedMap,

@@ -105,6 +105,7 @@ impl Resolver<'_> {
             loaded_at_query: text(config.get("loaded_at_query")),
             freshness: config.get("freshness").filter(|freshness| !freshness.is_null()).cloned(),
             external: table.get("external").and_then(Json::as_object).map(external),
+            ingest: ingest(above, table, &config),
             quoting: quoting.into(),
             columns: columns::columns(objects(table.get("columns")), &location)?,
             meta: object(config.get("meta")).into(),
@@ -327,4 +328,13 @@ fn external(given: &JsonMap) -> JsonMap {
         }
     }
     external
+}
+
+/// `ingest:` of the table over that of its source; both may also stand in `meta`, where dbt has a place for keys it does not know.
+fn ingest(above: &JsonMap, table: &JsonMap, config: &JsonMap) -> Option<JsonMap> {
+    let in_meta = config.get("meta").and_then(|meta| meta.get("ingest"));
+    let own = table.get("ingest").or(in_meta)?.as_object()?;
+    let mut ingest = object(above.get("ingest"));
+    ingest.extend(own.clone());
+    Some(ingest)
 }

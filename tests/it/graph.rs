@@ -67,7 +67,7 @@ fn read_node(entry: &Json) -> Node {
         code: code.as_str().unwrap_or_default().to_string(),
         path: get(entry, "compiled_path"),
         extra_ctes: get::<Vec<ExtraCte>>(entry, "extra_ctes"),
-        lineage: None,
+        ..Compiled::default()
     });
     Node {
         unique_id: get(entry, "unique_id"),
@@ -133,6 +133,7 @@ fn read_source(entry: &Json) -> Source {
     Source {
         unique_id: get(entry, "unique_id"),
         package_name: get(entry, "package_name"),
+        ingest: None,
         path: get(entry, "path"),
         original_file_path: get(entry, "original_file_path"),
         fqn: get(entry, "fqn"),

@@ -11,10 +11,10 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName,
 use tokio_rustls::rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::settings::{Settings, TlsMode};
-use crate::adapter::AdapterError;
+use super::WireError;
 
-fn failed(what: &str, error: impl std::fmt::Display) -> AdapterError {
-    AdapterError { code: "connect", message: format!("{what}: {error}"), position: None, help: None }
+fn failed(what: &str, error: impl std::fmt::Display) -> WireError {
+    WireError { code: "connect", message: format!("{what}: {error}"), position: None, help: None }
 }
 
 /// The server's certificate, checked as far as the mode asks.
@@ -68,7 +68,7 @@ impl ServerCertVerifier for Verifier {
 }
 
 /// What a TLS connection by these settings is made with.
-pub fn connector(settings: &Settings) -> Result<TlsConnector, AdapterError> {
+pub fn connector(settings: &Settings) -> Result<TlsConnector, WireError> {
     let provider = Arc::new(ring::default_provider());
     // As libpq: a root certificate that is given is used, also where the mode does not insist on one.
     let verifies = settings.tls >= TlsMode::VerifyCa || settings.root_certificate.is_some();
@@ -94,10 +94,10 @@ pub fn connector(settings: &Settings) -> Result<TlsConnector, AdapterError> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-fn chain(settings: &Settings, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, AdapterError> {
+fn chain(settings: &Settings, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, WireError> {
     let Some(file) = &settings.root_certificate else {
         let message = "`sslmode` asks for a checked certificate, and `sslrootcert` names no file of trusted ones";
-        return Err(AdapterError { code: "settings-invalid", message: message.to_string(), position: None, help: None });
+        return Err(WireError { code: "settings-invalid", message: message.to_string(), position: None, help: None });
     };
     let mut roots = RootCertStore::empty();
     let shown = file.display().to_string();

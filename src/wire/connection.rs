@@ -6,7 +6,7 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
@@ -18,7 +18,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::settings::{Settings, TlsMode};
 use super::tls;
-use crate::adapter::AdapterError;
+use super::WireError;
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync> Stream for T {}
@@ -60,18 +60,18 @@ pub struct Wire {
     status: u8,
 }
 
-fn broken(error: &io::Error) -> AdapterError {
+fn broken(error: &io::Error) -> WireError {
     let message = format!("the connection to the server broke: {error}");
-    AdapterError { code: "connection", message, position: None, help: None }
+    WireError { code: "connection", message, position: None, help: None }
 }
 
-fn refused(message: String) -> AdapterError {
-    AdapterError { code: "connect", message, position: None, help: None }
+fn refused(message: String) -> WireError {
+    WireError { code: "connect", message, position: None, help: None }
 }
 
 impl Wire {
     /// Connects, within the settings' time, as often as they say.
-    pub async fn connect(settings: &Settings) -> Result<Self, AdapterError> {
+    pub async fn connect(settings: &Settings) -> Result<Self, WireError> {
         let mut attempt = 0;
         loop {
             let outcome = tokio::time::timeout(settings.connect_timeout, Self::open(settings)).await;
@@ -91,7 +91,7 @@ impl Wire {
     }
 
     /// By the ways that `sslmode` allows: the second where the server refuses the first.
-    async fn open(settings: &Settings) -> Result<Self, AdapterError> {
+    async fn open(settings: &Settings) -> Result<Self, WireError> {
         let second = match settings.tls {
             TlsMode::Allow => TlsMode::Require,
             TlsMode::Prefer => TlsMode::Disable,
@@ -105,7 +105,7 @@ impl Wire {
         }
     }
 
-    async fn open_with(settings: &Settings, mode: TlsMode) -> Result<Self, AdapterError> {
+    async fn open_with(settings: &Settings, mode: TlsMode) -> Result<Self, WireError> {
         let mut wire = Self {
             stream: stream(settings, mode).await?,
             input: BytesMut::with_capacity(8192),
@@ -130,7 +130,7 @@ impl Wire {
         CancelKey { process_id: self.process_id, secret_key: self.secret_key, host, port }
     }
 
-    async fn log_in(&mut self, settings: &Settings) -> Result<(), AdapterError> {
+    async fn log_in(&mut self, settings: &Settings) -> Result<(), WireError> {
         let path = settings.search_path.as_ref().map(|path| format!("-c search_path={}", path.replace(' ', "\\ ")));
         let mut parameters = vec![
             ("user", settings.user.as_str()),
@@ -139,6 +139,9 @@ impl Wire {
             ("DateStyle", "ISO"),
             ("application_name", settings.application_name.as_str()),
         ];
+        if settings.replication {
+            parameters.push(("replication", "database"));
+        }
         if let Some(path) = &path {
             parameters.push(("options", path));
         }
@@ -151,7 +154,7 @@ impl Wire {
                 Message::BackendKeyData(key) => {
                     (self.process_id, self.secret_key) = (key.process_id(), key.secret_key());
                 }
-                Message::ErrorResponse(error) => return Err(AdapterError { code: "login", ..server_error(error.fields(), "") }),
+                Message::ErrorResponse(error) => return Err(WireError { code: "login", ..server_error(error.fields(), "") }),
                 message => self.authenticate(message, settings, &mut scram).await?,
             }
         }
@@ -162,16 +165,16 @@ impl Wire {
         message: Message,
         settings: &Settings,
         scram: &mut Option<ScramSha256>,
-    ) -> Result<(), AdapterError> {
+    ) -> Result<(), WireError> {
         let password = || {
-            settings.password.as_deref().ok_or_else(|| AdapterError {
+            settings.password.as_deref().ok_or_else(|| WireError {
                 code: "login",
                 message: "the server asks for a password, and the profile has none".to_string(),
                 position: None,
                 help: Some("set `password` in the profile, such as \"{{ env_var('DBT_ENV_SECRET_PASSWORD') }}\"".to_string()),
             })
         };
-        let wrong = |error: io::Error| AdapterError { code: "login", ..refused(error.to_string()) };
+        let wrong = |error: io::Error| WireError { code: "login", ..refused(error.to_string()) };
         match message {
             Message::AuthenticationCleartextPassword => {
                 frontend::password_message(password()?.as_bytes(), &mut self.output).map_err(wrong)?;
@@ -196,7 +199,7 @@ impl Wire {
             }
             Message::AuthenticationGss | Message::AuthenticationSspi | Message::AuthenticationKerberosV5 => {
                 let message = "the server asks for a way to log in that is not supported: GSSAPI or SSPI";
-                return Err(AdapterError { code: "login", ..refused(message.to_string()) });
+                return Err(WireError { code: "login", ..refused(message.to_string()) });
             }
             _ => return Ok(()),
         }
@@ -204,14 +207,14 @@ impl Wire {
     }
 
     /// Runs one or more statements; the last one's result.
-    pub async fn query(&mut self, sql: &str) -> Result<Reply, AdapterError> {
+    pub async fn query(&mut self, sql: &str) -> Result<Reply, WireError> {
         self.put(sql)?;
         self.flush().await?;
         self.result(sql).await
     }
 
     /// `begin`, then the statements, in one trip.
-    pub async fn begin_and_query(&mut self, sql: &str) -> Result<Reply, AdapterError> {
+    pub async fn begin_and_query(&mut self, sql: &str) -> Result<Reply, WireError> {
         self.put("begin")?;
         self.put(sql)?;
         self.flush().await?;
@@ -221,7 +224,7 @@ impl Wire {
     }
 
     /// `copy … from stdin` with rows in its text format.
-    pub async fn copy_in(&mut self, sql: &str, rows: &[Vec<Option<String>>]) -> Result<Reply, AdapterError> {
+    pub async fn copy_in(&mut self, sql: &str, rows: &[Vec<Option<String>>]) -> Result<Reply, WireError> {
         const CHUNK_BYTES: usize = 256 * 1024;
         self.put(sql)?;
         self.flush().await?;
@@ -250,7 +253,7 @@ impl Wire {
         self.result(sql).await
     }
 
-    fn put_copy(&mut self, chunk: &mut Vec<u8>) -> Result<(), AdapterError> {
+    fn put_copy(&mut self, chunk: &mut Vec<u8>) -> Result<(), WireError> {
         if !chunk.is_empty() {
             frontend::CopyData::new(chunk.as_slice()).map_err(|error| broken(&error))?.write(&mut self.output);
             chunk.clear();
@@ -258,8 +261,8 @@ impl Wire {
         Ok(())
     }
 
-    fn put(&mut self, sql: &str) -> Result<(), AdapterError> {
-        frontend::query(sql, &mut self.output).map_err(|_| AdapterError {
+    fn put(&mut self, sql: &str) -> Result<(), WireError> {
+        frontend::query(sql, &mut self.output).map_err(|_| WireError {
             code: "sql-run",
             message: "a statement cannot hold the character NUL".to_string(),
             position: None,
@@ -267,13 +270,13 @@ impl Wire {
         })
     }
 
-    async fn flush(&mut self) -> Result<(), AdapterError> {
+    async fn flush(&mut self) -> Result<(), WireError> {
         self.stream.write_all(&self.output).await.map_err(|error| broken(&error))?;
         self.output.clear();
         self.stream.flush().await.map_err(|error| broken(&error))
     }
 
-    async fn message(&mut self) -> Result<Message, AdapterError> {
+    async fn message(&mut self) -> Result<Message, WireError> {
         loop {
             if let Some(message) = Message::parse(&mut self.input).map_err(|error| broken(&error))? {
                 if let Message::ReadyForQuery(body) = &message {
@@ -281,15 +284,12 @@ impl Wire {
                 }
                 return Ok(message);
             }
-            let read = self.stream.read_buf(&mut self.input).await.map_err(|error| broken(&error))?;
-            if read == 0 {
-                return Err(broken(&io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed it")));
-            }
+            self.fill().await?;
         }
     }
 
     /// Everything up to where the server is ready again.
-    async fn result(&mut self, sql: &str) -> Result<Reply, AdapterError> {
+    async fn result(&mut self, sql: &str) -> Result<Reply, WireError> {
         let mut reply = Reply::default();
         let mut complete = true;
         let mut failure = None;
@@ -328,6 +328,96 @@ impl Wire {
     }
 }
 
+/// Copying out, and replication: both are streams of `CopyData`.
+impl Wire {
+    /// Begins `copy … to stdout` or `START_REPLICATION …`; what follows is read by [`Self::copied`] or as [`Self::chunks`].
+    pub async fn begin_copy(&mut self, sql: &str) -> Result<(), WireError> {
+        const COPY_BOTH_RESPONSE: u8 = b'W';
+        self.put(sql)?;
+        self.flush().await?;
+        loop {
+            let (tag, frame) = self.frame().await?;
+            if matches!(tag, b'H' | COPY_BOTH_RESPONSE) {
+                return Ok(());
+            }
+            if tag == b'E' {
+                let mut frame = BytesMut::from(&frame[..]);
+                let Ok(Some(Message::ErrorResponse(body))) = Message::parse(&mut frame) else {
+                    return Err(refused("the server's error cannot be read".to_string()));
+                };
+                let error = server_error(body.fields(), sql);
+                // A server that is going away may not get to say that it is ready.
+                let _ = self.result(sql).await;
+                return Err(error);
+            }
+        }
+    }
+
+    /// The next piece of `copy … to stdout`; `None` at its end, where the connection is ready again.
+    pub async fn copied(&mut self) -> Result<Option<Bytes>, WireError> {
+        match self.message().await? {
+            Message::CopyData(body) => Ok(Some(body.into_bytes())),
+            Message::CopyDone => self.result("").await.map(|_| None),
+            Message::ErrorResponse(body) => {
+                let error = server_error(body.fields(), "");
+                let _ = self.result("").await;
+                Err(error)
+            }
+            _ => Ok(Some(Bytes::new())),
+        }
+    }
+
+    /// Every whole piece of a replication stream that has arrived, at least one. Giving up the wait loses nothing: what was read
+    /// stays in the buffer.
+    pub async fn chunks(&mut self) -> Result<Vec<Bytes>, WireError> {
+        let mut pieces = Vec::new();
+        loop {
+            while let Some(message) = Message::parse(&mut self.input).map_err(|error| broken(&error))? {
+                match message {
+                    Message::CopyData(body) => pieces.push(body.into_bytes()),
+                    Message::ErrorResponse(body) => return Err(server_error(body.fields(), "")),
+                    Message::CopyDone => return Err(broken(&io::Error::other("the server ended the stream"))),
+                    _ => {}
+                }
+            }
+            if !pieces.is_empty() {
+                return Ok(pieces);
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Sends one piece to the server while a replication stream runs.
+    pub async fn send_piece(&mut self, piece: &[u8]) -> Result<(), WireError> {
+        frontend::CopyData::new(piece).map_err(|error| broken(&error))?.write(&mut self.output);
+        self.flush().await
+    }
+
+    /// One message as its tag and all its bytes, whatever it is.
+    async fn frame(&mut self) -> Result<(u8, Bytes), WireError> {
+        const HEADER_BYTES: usize = 5;
+        loop {
+            if self.input.len() >= HEADER_BYTES {
+                let length = u32::from_be_bytes([self.input[1], self.input[2], self.input[3], self.input[4]]);
+                let whole = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(1);
+                if self.input.len() >= whole {
+                    let frame = self.input.split_to(whole).freeze();
+                    return Ok((frame[0], frame));
+                }
+            }
+            self.fill().await?;
+        }
+    }
+
+    async fn fill(&mut self) -> Result<(), WireError> {
+        let read = self.stream.read_buf(&mut self.input).await.map_err(|error| broken(&error))?;
+        if read == 0 {
+            return Err(broken(&io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed it")));
+        }
+        Ok(())
+    }
+}
+
 fn field_of(field: &postgres_protocol::message::backend::Field<'_>) -> Field {
     Field { name: field.name().to_string(), type_oid: field.type_oid(), modifier: field.type_modifier() }
 }
@@ -356,8 +446,8 @@ fn copy_line(row: &[Option<String>], line: &mut Vec<u8>) {
 }
 
 /// The server's error with its detail, its place in the statement and its hint.
-fn server_error(mut fields: ErrorFields<'_>, sql: &str) -> AdapterError {
-    let mut error = AdapterError { code: "sql-run", message: String::new(), position: None, help: None };
+fn server_error(mut fields: ErrorFields<'_>, sql: &str) -> WireError {
+    let mut error = WireError { code: "sql-run", message: String::new(), position: None, help: None };
     let (mut detail, mut context) = (None, None);
     while let Ok(Some(field)) = fields.next() {
         let text = String::from_utf8_lossy(field.value_bytes()).into_owned();
@@ -387,7 +477,7 @@ fn place(sql: &str, character: usize) -> Option<(u32, u32)> {
     Some((u32::try_from(line).ok()?, u32::try_from(column).ok()?))
 }
 
-async fn stream(settings: &Settings, mode: TlsMode) -> Result<Box<dyn Stream>, AdapterError> {
+async fn stream(settings: &Settings, mode: TlsMode) -> Result<Box<dyn Stream>, WireError> {
     let Settings { host, port, .. } = settings;
     let unreachable = |error: io::Error| refused(format!("connection to server at \"{host}\", port {port} failed: {error}"));
     #[cfg(unix)]
@@ -407,7 +497,7 @@ async fn stream(settings: &Settings, mode: TlsMode) -> Result<Box<dyn Stream>, A
 }
 
 /// Asks the server for TLS; plain where it has none and the mode allows that.
-async fn secured(mut tcp: TcpStream, settings: &Settings, mode: TlsMode) -> Result<Box<dyn Stream>, AdapterError> {
+async fn secured(mut tcp: TcpStream, settings: &Settings, mode: TlsMode) -> Result<Box<dyn Stream>, WireError> {
     let mut request = BytesMut::new();
     frontend::ssl_request(&mut request);
     tcp.write_all(&request).await.map_err(|error| broken(&error))?;

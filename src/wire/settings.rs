@@ -1,11 +1,11 @@
-//! A profile's settings of a Postgres target, by dbt's names.
+//! The settings of a connection to PostgreSQL, by dbt's names.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 
-use crate::adapter::AdapterError;
+use super::WireError;
 
 /// How much of TLS is asked for: libpq's `sslmode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,16 +43,18 @@ pub struct Settings {
     pub key: Option<PathBuf>,
     /// A file of trusted certificates; `system` stands for the system's own.
     pub root_certificate: Option<PathBuf>,
+    /// Whether the connection is one that the server streams changes on.
+    pub replication: bool,
 }
 
-fn invalid(message: String) -> AdapterError {
-    AdapterError { code: "settings-invalid", message, position: None, help: None }
+fn invalid(message: String) -> WireError {
+    WireError { code: "settings-invalid", message, position: None, help: None }
 }
 
 impl Settings {
     /// # Errors
     /// `settings-invalid`: a setting that is missing or cannot be read.
-    pub fn read(settings: &Map<String, Json>, database: &str) -> Result<Self, AdapterError> {
+    pub fn read(settings: &Map<String, Json>, database: &str) -> Result<Self, WireError> {
         let text = |key: &str| match settings.get(key)? {
             Json::Null => None,
             Json::String(text) if text.is_empty() => None,
@@ -82,11 +84,12 @@ impl Settings {
             certificate: path("sslcert"),
             key: path("sslkey"),
             root_certificate: path("sslrootcert"),
+            replication: false,
         })
     }
 }
 
-fn tls_mode(text: Option<&str>) -> Result<TlsMode, AdapterError> {
+fn tls_mode(text: Option<&str>) -> Result<TlsMode, WireError> {
     Ok(match text {
         Some("disable") => TlsMode::Disable,
         Some("allow") => TlsMode::Allow,
