@@ -15,7 +15,7 @@ use crate::lake::{Lake, SeedOptions, read_seed_text};
 use crate::name::{Relation, RelationType};
 use crate::rows::{Answer, Cell, ColumnType, Rows};
 
-pub use crate::sql::{ColumnSources, QueryLineage, TableColumn};
+pub use crate::sql::{ColumnSources, FunctionArgument, QueryLineage, SqlFunction, TableColumn};
 
 /// What went wrong outside the project's text: the engine's own message, with the place in the SQL where it knows one.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +80,11 @@ pub enum Operation {
         relation: Relation,
         sql: String,
         description: Option<String>,
+    },
+    /// Create or replace.
+    CreateFunction {
+        relation: Relation,
+        function: SqlFunction,
     },
     /// Create or replace atomically from a query; replaces a view of that name too.
     CreateTableAs {

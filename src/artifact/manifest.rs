@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::{ArtifactMetadata, Header};
 use crate::graph::{Dag, Direction, Member};
 use crate::manifest::{Exposure, Manifest, Node, OtherResource, Source};
-use crate::name::UniqueId;
+use crate::name::{ResourceType, UniqueId};
 
 /// The file's content as a value; [`write_manifest`] streams the same without building it.
 pub fn manifest_json(manifest: &Manifest, dag: &Dag, metadata: &ArtifactMetadata) -> Json {
@@ -77,7 +77,7 @@ impl Serialize for ManifestFile<'_> {
         let manifest = self.manifest;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("metadata", &Metadata::of(self))?;
-        map.serialize_entry("nodes", &manifest.nodes)?;
+        map.serialize_entry("nodes", &Nodes(manifest))?;
         map.serialize_entry("sources", &manifest.sources)?;
         map.serialize_entry("macros", &manifest.macros)?;
         map.serialize_entry("docs", &manifest.docs)?;
@@ -92,7 +92,7 @@ impl Serialize for ManifestFile<'_> {
         map.serialize_entry("saved_queries", &entries(&manifest.saved_queries))?;
         map.serialize_entry("semantic_models", &entries(&manifest.semantic_models))?;
         map.serialize_entry("unit_tests", &entries(&manifest.unit_tests))?;
-        map.serialize_entry("functions", &serde_json::Map::new())?;
+        map.serialize_entry("functions", &functions(manifest))?;
         map.end()
     }
 }
@@ -132,6 +132,19 @@ impl<'a> Metadata<'a> {
             run_started_at: super::timestamp(&file.metadata.invocation_started_at),
         }
     }
+}
+
+/// The nodes without the functions, which stand apart.
+struct Nodes<'a>(&'a Manifest);
+
+impl Serialize for Nodes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.nodes.iter().filter(|(_, node)| node.resource_type != ResourceType::Function))
+    }
+}
+
+fn functions(manifest: &Manifest) -> IndexMap<&UniqueId, &Node> {
+    manifest.functions().map(|node| (&node.unique_id, node)).collect()
 }
 
 fn entries(resources: &IndexMap<UniqueId, OtherResource>) -> IndexMap<&UniqueId, &serde_json::Map<String, Json>> {

@@ -4,6 +4,7 @@ mod args;
 mod artifact_args;
 mod command;
 mod json_printer;
+mod legacy;
 mod line;
 mod output;
 mod printer;

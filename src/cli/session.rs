@@ -14,6 +14,7 @@ use headwater::world::{OsWorld, World};
 use crate::cli::Exit;
 use crate::cli::args::{GlobalArgs, LogLevel, RunFlags, StaticAnalysis};
 use crate::cli::json_printer::JsonPrinter;
+use crate::cli::legacy;
 use crate::cli::line::Manner;
 use crate::cli::output::{Output, Outputs};
 use crate::cli::printer::TextPrinter;
@@ -111,7 +112,8 @@ impl Session {
             Ok((project, warnings)) => {
                 let events = self.events(&project.root, &project.target.target_name, which);
                 self.begin(events.as_ref(), which);
-                report(events.as_ref(), self.settings.warnings.about.iter().cloned().chain(warnings).collect())?;
+                let about = self.settings.warnings.about.iter().cloned();
+                report(events.as_ref(), about.chain(legacy::of_call(self.world.as_ref())).chain(warnings).collect())?;
                 (project, events)
             }
             Err(error) => return Err(self.complain(&self.folder(), *error)),

@@ -222,6 +222,10 @@ impl NodeScope for FixtureScope {
         self.input(id).map_or_else(|| self.no_input(id, &format!("source('{source}', '{table}')"), missing()), Ok)
     }
 
+    fn resolve_function(&self, name: &str, package: Option<&str>) -> Outcome<RefAnswer> {
+        self.inner.resolve_function(name, package)
+    }
+
     fn set_config(&self, values: JsonMap) -> Outcome<()> {
         self.inner.set_config(values)
     }

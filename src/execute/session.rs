@@ -184,7 +184,7 @@ impl Session {
 fn builds_relation(node: &Node, store_failures: bool) -> bool {
     match node.resource_type {
         ResourceType::Model => !node.is_ephemeral(),
-        ResourceType::Seed | ResourceType::Snapshot => true,
+        ResourceType::Seed | ResourceType::Snapshot | ResourceType::Function => true,
         ResourceType::Test => stores_failures(node, store_failures),
         _ => false,
     }
@@ -192,7 +192,10 @@ fn builds_relation(node: &Node, store_failures: bool) -> bool {
 
 /// What a line about the node says.
 pub(super) fn node_info(node: &Node) -> NodeInfo {
-    let is_relation = matches!(node.resource_type, ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot);
+    let is_relation = matches!(
+        node.resource_type,
+        ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot | ResourceType::Function
+    );
     let display_name = match &node.schema {
         Some(schema) if is_relation => format!("{schema}.{}", node.alias),
         _ => node.name.clone(),

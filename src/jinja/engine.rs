@@ -36,6 +36,8 @@ pub struct JinjaSettings {
     pub macros: Vec<MacroSource>,
     /// `dispatch:` of `dbt_project.yml`: for a namespace, the packages to search, in order.
     pub dispatch: BTreeMap<String, Vec<String>>,
+    /// Whether a package's materialization counts more than the built-in one of its name.
+    pub package_materializations: bool,
     /// `datafusion`, `postgres` …: `adapter.type()` and the first prefix `adapter.dispatch` tries.
     pub adapter_type: String,
     /// `target`, without secrets.
@@ -61,6 +63,7 @@ impl JinjaSettings {
             project_name: project_name.into(),
             macros: Vec::new(),
             dispatch: BTreeMap::new(),
+            package_materializations: false,
             adapter_type: adapter_type.into(),
             target: JsonMap::new(),
             env: Arc::new(|_| None),

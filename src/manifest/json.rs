@@ -7,7 +7,9 @@ use indexmap::IndexMap;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value as Json, json};
 
-use super::{Column, ColumnLineage, Compiled, Exposure, HookDetail, Macro, ModelDetail, Node, NodeLineage, Source, TestDetail};
+use super::{
+    Column, ColumnLineage, Compiled, Exposure, FunctionDetail, HookDetail, Macro, ModelDetail, Node, NodeLineage, Source, TestDetail,
+};
 use crate::name::ResourceType;
 
 /// An absent value.
@@ -25,6 +27,7 @@ impl Serialize for Node {
         code(self, &mut map)?;
         match self.resource_type {
             ResourceType::Model => model(self.model.as_deref(), &mut map)?,
+            ResourceType::Function => function(self.function.as_deref(), &mut map)?,
             ResourceType::Operation => map.serialize_entry("index", &self.hook.as_ref().map(|HookDetail { index }| index))?,
             ResourceType::Test => {
                 if let Some(test) = self.test.as_deref().filter(|test| !test.name.is_empty()) {
@@ -75,7 +78,7 @@ fn code<M: SerializeMap>(node: &Node, map: &mut M) -> Result<(), M::Error> {
     map.serialize_entry("refs", &node.refs)?;
     map.serialize_entry("sources", &node.sources)?;
     map.serialize_entry("metrics", &node.metrics)?;
-    map.serialize_entry("functions", &[(); 0])?;
+    map.serialize_entry("functions", &node.functions)?;
     map.serialize_entry("depends_on", &node.depends_on)?;
     map.serialize_entry("compiled_path", &node.compiled.as_ref().and_then(|compiled| compiled.path.as_ref()))?;
     if let Some(Compiled { code, extra_ctes, .. }) = &node.compiled {
@@ -101,6 +104,14 @@ fn model<M: SerializeMap>(model: Option<&ModelDetail>, map: &mut M) -> Result<()
     map.serialize_entry("deprecation_date", &model.deprecation_date)?;
     map.serialize_entry("primary_key", &model.primary_key)?;
     map.serialize_entry("time_spine", &model.time_spine)
+}
+
+fn function<M: SerializeMap>(function: Option<&FunctionDetail>, map: &mut M) -> Result<(), M::Error> {
+    let default = FunctionDetail::default();
+    let function = function.unwrap_or(&default);
+    map.serialize_entry("returns", &function.returns)?;
+    map.serialize_entry("arguments", &function.arguments)?;
+    map.serialize_entry("overloads", &function.overloads)
 }
 
 fn generic_test<M: SerializeMap>(test: &TestDetail, map: &mut M) -> Result<(), M::Error> {

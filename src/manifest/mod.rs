@@ -107,6 +107,16 @@ pub struct ModelDetail {
     pub contract_checksum: Option<String>,
 }
 
+/// What only functions have, each in the form of `manifest.json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FunctionDetail {
+    /// `{data_type, description}`.
+    pub returns: Json,
+    /// `{name, data_type, description, default_value}` each.
+    pub arguments: Vec<Json>,
+    pub overloads: Vec<Json>,
+}
+
 /// An `on-run-start`/`on-run-end` entry's place in its list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HookDetail {
@@ -133,7 +143,7 @@ pub struct Compiled {
     pub lineage: Option<Arc<NodeLineage>>,
 }
 
-/// A model, analysis, test, snapshot, seed or operation. What serde skips here is kept apart (`stored`): much of it is the same in many
+/// A model, analysis, test, snapshot, seed, function or operation. What serde skips here is kept apart (`stored`): much of it is the same in many
 /// nodes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
@@ -175,6 +185,8 @@ pub struct Node {
     /// `[source name, table name]` pairs.
     pub sources: Vec<[String; 2]>,
     pub metrics: Vec<Vec<String>>,
+    /// `function(…)` calls, as their arguments.
+    pub functions: Vec<Vec<String>>,
     pub depends_on: DependsOn,
     /// Unix seconds.
     pub created_at: f64,
@@ -183,6 +195,7 @@ pub struct Node {
     pub lineage: Option<Arc<NodeLineage>>,
     pub test: Option<Box<TestDetail>>,
     pub model: Option<Box<ModelDetail>>,
+    pub function: Option<Box<FunctionDetail>>,
     pub hook: Option<HookDetail>,
     /// Seeds: the package's folder, absolute.
     pub root_path: Option<String>,
@@ -341,6 +354,13 @@ pub struct OtherResource {
     /// The whole entry as `manifest.json` holds it.
     pub json: JsonMap,
     pub location: Location,
+}
+
+impl Manifest {
+    /// The nodes that `manifest.json` keeps apart from the others.
+    pub fn functions(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values().filter(|node| node.resource_type == ResourceType::Function)
+    }
 }
 
 /// The resolved project. Written with serde, it holds every field as it is: the form in which it is kept between commands, not

@@ -48,6 +48,8 @@ pub struct Capture {
     pub sources: Vec<[String; 2]>,
     /// `metric('name')` calls (exposures), as their arguments.
     pub metrics: Vec<Vec<String>>,
+    /// `function('name')` calls, as their arguments.
+    pub functions: Vec<Vec<String>>,
     /// All `config(…)` calls merged in order.
     pub config: JsonMap,
     /// The first `config(…)` call as written, for `unrendered_config`; empty if the template was not rendered.

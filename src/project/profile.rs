@@ -56,6 +56,14 @@ pub(super) fn choose(
     }
 }
 
+/// Flags in `config:` of profiles.yml, where they once belonged, and the place of the key.
+pub(super) fn flags(world: &dyn World, options: &LoadOptions, root: &Path) -> Outcome<Option<(JsonMap, Location)>> {
+    let Some(found) = find(world, options, root)? else { return Ok(None) };
+    let place = found.yaml.key_location("config").cloned();
+    let flags = found.yaml.get("config").and_then(Yaml::to_json_map).filter(|flags| !flags.is_empty());
+    Ok(flags.zip(place))
+}
+
 /// A `profiles.yml` that was found.
 struct Profiles {
     shown: String,

@@ -115,7 +115,7 @@ impl Reader {
                 None if matches!(key.as_str(), "version" | "anchors") => {}
                 None => {
                     let message = format!("`{key}` is no section of a property file; it has no effect");
-                    let warning = Diagnostic::warning("unknown-property", message).at(location);
+                    let warning = Diagnostic::warning("unknown-section", message).at(location);
                     self.diagnostics.push(warning.suggest(&key, SECTIONS.iter().map(|row| row.1)));
                 }
             }

@@ -18,6 +18,8 @@ impl Resolver<'_> {
         self.check_public_ephemeral();
         self.check_snapshots();
         self.check_microbatch();
+        self.check_functions();
+        self.check_legacy();
         self.diagnostics.extend(self.manifest.nodes.values().filter_map(contract::unsupported));
         self.check_names();
         self.check_versioned_names();

@@ -107,6 +107,7 @@ pub(crate) fn tree_names(kind: ResourceType) -> &'static [&'static str] {
         ResourceType::SavedQuery => &["saved-queries", "saved_queries"],
         ResourceType::Exposure => &["exposures"],
         ResourceType::UnitTest => &["unit_tests"],
+        ResourceType::Function => &["functions"],
         // dbt looks analyses, hooks and groups up among the models.
         _ => &["models"],
     }
@@ -357,6 +358,10 @@ fn node_defaults(kind: ResourceType) -> Json {
         ResourceType::Snapshot => json!({
             "materialized": "snapshot", "strategy": null, "unique_key": null, "target_schema": null, "target_database": null,
             "updated_at": null, "check_cols": null, "snapshot_meta_column_names": {}, "dbt_valid_to_current": null,
+        }),
+        ResourceType::Function => json!({
+            "materialized": "function", "type": "scalar", "volatility": null, "runtime_version": null, "entry_point": null,
+            "snowflake": {"quote_args": true},
         }),
         _ => json!({}),
     };

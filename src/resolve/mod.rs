@@ -23,7 +23,9 @@ mod contract;
 mod deprecation;
 mod docs;
 mod exposures;
+mod functions;
 mod generic_tests;
+mod legacy;
 mod link;
 mod lookup;
 mod microbatch;
@@ -173,6 +175,8 @@ fn settings(
     settings.macros = parse::macro_sources(macros);
     settings.target = project.target.context();
     let environment = world.environment();
+    let overrides = project.flags.get("require_explicit_package_overrides_for_builtin_materializations");
+    settings.package_materializations = overrides.and_then(serde_json::Value::as_bool) == Some(false);
     settings.env = Arc::new(move |name| environment.get(name).cloned());
     for rule in &project.own_package().dispatch {
         if let Some(namespace) = rule.get("macro_namespace").and_then(Json::as_str) {

@@ -61,12 +61,14 @@ pub(crate) fn blank(unique_id: UniqueId, resource_type: ResourceType, location: 
         refs: Vec::new(),
         sources: Vec::new(),
         metrics: Vec::new(),
+        functions: Vec::new(),
         depends_on: DependsOn::default(),
         created_at: 0.0,
         compiled: None,
         lineage: None,
         test: None,
         model: None,
+        function: None,
         hook: None,
         root_path: None,
         location,
@@ -87,6 +89,7 @@ impl Resolver<'_> {
     fn node_of(&self, parsed: ParsedNode) -> Outcome<(Node, Calls)> {
         let ParsedNode { capture, package, .. } = parsed;
         let is_model = parsed.resource_type == ResourceType::Model;
+        let is_function = parsed.resource_type == ResourceType::Function;
         let target = &self.project.target;
         let mut node = Node {
             path: parsed.path,
@@ -102,6 +105,8 @@ impl Resolver<'_> {
             language: parsed.language.to_string(),
             tags: parsed.tags,
             created_at: self.now,
+            functions: capture.functions.clone(),
+            function: is_function.then(Box::default),
             model: is_model.then(|| Box::new(ModelDetail { access: "protected".to_string(), ..ModelDetail::default() })),
             hook: parsed.hook_index.map(|index| HookDetail { index }),
             root_path: (parsed.resource_type == ResourceType::Seed).then(|| package.root.to_string_lossy().into_owned()),
@@ -320,6 +325,9 @@ fn check_config(node: &Node) -> Outcome<()> {
             if materialized != "test" {
                 return refuse("materialized", materialized, "`test`");
             }
+        }
+        ResourceType::Function if !matches!(node.config_str("type"), Some("scalar" | "aggregate")) => {
+            return refuse("type", node.config.get("type").map(str_of).unwrap_or_default().as_str(), "`scalar` or `aggregate`");
         }
         ResourceType::Seed if materialized != "seed" => return refuse("materialized", materialized, "`seed`"),
         _ => {}

@@ -19,17 +19,32 @@ impl Resolver<'_> {
     /// Adds every table of every source, and their tests; gives back the entries of other kinds.
     pub(super) fn add_sources(&mut self, properties: Vec<ParsedProperty>) -> Vec<ParsedProperty> {
         let (sources, others): (Vec<_>, Vec<_>) = properties.into_iter().partition(|entry| entry.section == Section::Sources);
-        for entry in sources {
-            if entry.properties.contains_key("overrides") {
-                let message = format!("`overrides` on the source `{}` is not applied", entry.name);
-                let place = location_at(&entry.yaml, &["overrides"]);
-                self.diagnostics.push(Diagnostic::warning("source-overrides", message).at(place));
-                continue;
+        let mut overrides = Overrides::new();
+        for entry in &sources {
+            let Some(package) = text(entry.properties.get("overrides")) else { continue };
+            let place = location_at(&entry.yaml, &["overrides"]);
+            let message = format!("dbt deprecates `overrides`, as on the source `{}`", entry.name);
+            let help = "disable the package's source with `enabled: false` in dbt_project.yml, and declare one of your own";
+            self.diagnostics.push(Diagnostic::warning("source-overrides", message).at(place.clone()).help(help));
+            if overrides.insert((package.clone(), entry.name.clone()), entry).is_some() {
+                let message = format!("the source `{}` of the package `{package}` is overridden twice", entry.name);
+                self.diagnostics.push(Diagnostic::error("duplicate-patch", message).at(place));
             }
+        }
+        let is_own = |entry: &&ParsedProperty| !entry.properties.contains_key("overrides");
+        for entry in sources.iter().filter(is_own) {
+            let patch = overrides.remove(&(entry.file.package.name.clone(), entry.name.clone()));
+            let merged = patch.map(|patch| overridden(entry, patch));
+            let entry = merged.as_ref().unwrap_or(entry);
             for (index, table) in objects(entry.properties.get("tables")).into_iter().enumerate() {
-                let outcome = self.add_source(&entry, index, table);
+                let outcome = self.add_source(entry, index, table);
                 crate::parse::keep(outcome, &mut self.diagnostics);
             }
+        }
+        for ((package, name), entry) in overrides {
+            let message = format!("`{name}` overrides a source of the package `{package}`, which has none of that name");
+            let place = location_at(&entry.yaml, &["overrides"]);
+            self.diagnostics.push(Diagnostic::warning("patch-without-node", message).at(place));
         }
         others
     }
@@ -164,6 +179,35 @@ fn fqn(entry: &ParsedProperty, table: &str) -> Vec<String> {
         .chain([entry.name.as_str(), table])
         .map(String::from)
         .collect()
+}
+
+/// Sources of packages that a project changes, by package and name.
+type Overrides<'a> = std::collections::BTreeMap<(String, String), &'a ParsedProperty>;
+
+/// A source's entry with what another one says over it, key by key, and table by table. dbt keeps database and schema as the
+/// package has written them.
+fn overridden(entry: &ParsedProperty, patch: &ParsedProperty) -> ParsedProperty {
+    let mut merged = entry.clone();
+    let place = (entry.written.get("database").cloned(), entry.written.get("schema").cloned());
+    for (own, given) in [(&mut merged.properties, &patch.properties), (&mut merged.written, &patch.written)] {
+        let patched = objects(given.get("tables"));
+        if let Some(Json::Array(tables)) = own.get_mut("tables") {
+            for table in tables.iter_mut().filter_map(Json::as_object_mut) {
+                let name = table.get("name").cloned();
+                let keys = patched.iter().filter(|given| given.get("name") == name.as_ref()).flat_map(|given| given.iter());
+                table.extend(keys.map(|(key, value)| (key.clone(), value.clone())));
+            }
+        }
+        let keys = given.iter().filter(|(key, _)| !matches!(key.as_str(), "name" | "overrides" | "tables"));
+        own.extend(keys.map(|(key, value)| (key.clone(), value.clone())));
+    }
+    for (key, value) in [("database", place.0), ("schema", place.1)] {
+        match value {
+            Some(value) => _ = merged.written.insert(key.to_string(), value),
+            None => _ = merged.written.shift_remove(key),
+        }
+    }
+    merged
 }
 
 /// The table's config over the entry's, with the keys that may also stand outside `config`.

@@ -20,6 +20,7 @@ mod rewrite;
 mod sorted_input;
 mod travel;
 mod types;
+mod user_function;
 
 use std::fmt;
 
@@ -33,6 +34,7 @@ pub use plan::{Tables, plan, plan_statement, plan_typed};
 pub use rewrite::{ColumnLookup, rewrite};
 pub use travel::{ALL_TABLES, Pin, pinned};
 pub use types::{arrow_type, type_name};
+pub use user_function::{FunctionArgument, FunctionSource, Functions, SqlFunction, calls_with_schema, checked_function};
 
 /// A mistake in a statement, with the place where it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]

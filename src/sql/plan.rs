@@ -26,6 +26,7 @@ use sqlparser::ast::Statement;
 
 use super::explain::{Places, mistyped};
 use super::rewrite::{self, ColumnLookup};
+use super::user_function::{self, FunctionSource, Functions, SqlFunction};
 use super::{SqlError, operator, parse, sorted_input, travel, types};
 
 /// Plans one query over the tables of a session.
@@ -53,10 +54,20 @@ pub async fn plan_statement(ctx: &SessionContext, statement: Statement) -> Resul
     plan_over(&state, &state, statement).await
 }
 
-/// Where the tables of a query come from.
+/// Where the tables and functions of a query come from.
 #[async_trait]
-pub trait Tables: Sync {
+pub trait Tables: FunctionSource {
     async fn table(&self, name: &ResolvedTableReference) -> DataFusionResult<Option<Arc<dyn TableProvider>>>;
+}
+
+#[async_trait]
+impl FunctionSource for SessionState {
+    async fn function(&self, name: &[String]) -> Result<Option<SqlFunction>, SqlError> {
+        match self.config().get_extension::<Functions>() {
+            Some(functions) => functions.0.function(name).await,
+            None => Ok(None),
+        }
+    }
 }
 
 #[async_trait]
@@ -70,6 +81,7 @@ impl Tables for SessionState {
 }
 
 async fn plan_over(state: &SessionState, from: &dyn Tables, mut statement: Statement) -> Result<LogicalPlan, SqlError> {
+    user_function::expand(&mut statement, from).await?;
     travel::table_changes(&mut statement)?;
     let places = Places::of(&statement);
     let tables = tables(state, from, &statement).await.map_err(|e| places.explain(&e, state))?;

@@ -124,7 +124,7 @@ fn misspelt_and_old_keys_warn_with_the_nearest_name() {
     assert_eq!(project.own_package().model_paths, ["src"]);
     let expected = [
         "duplicate-yaml-key dbt_project.yml:5:1: ",
-        "renamed-project-key dbt_project.yml:3:1: `source-paths` is the old name of `model-paths` (call it `model-paths`)",
+        "renamed-source-paths dbt_project.yml:3:1: `source-paths` is the old name of `model-paths` (call it `model-paths`)",
         "unknown-project-key dbt_project.yml:2:1: `model_paths` is no key of dbt_project.yml; it has no effect (did you mean `model-paths`?)",
         "unknown-project-key dbt_project.yml:4:1: `modles` is no key of dbt_project.yml; it has no effect (did you mean `models`?)",
     ];

@@ -66,6 +66,19 @@ impl Engine {
     }
 }
 
+#[async_trait]
+impl sql::FunctionSource for Scope {
+    /// Functions are named by their schema, and their database if one was written.
+    async fn function(&self, name: &[String]) -> std::result::Result<Option<sql::SqlFunction>, SqlError> {
+        let name = match name {
+            [schema, function] => self.engine.name(None, Some(schema), function),
+            [database, schema, function] => self.engine.name(Some(database), Some(schema), function),
+            _ => return Ok(None),
+        };
+        self.engine.lake.function(&name).await.map_err(|error| SqlError::new(error.message))
+    }
+}
+
 /// One statement's view of the lake.
 pub struct Scope {
     engine: Arc<Engine>,
@@ -136,6 +149,8 @@ impl Scope {
         if schema != self.engine.schema {
             state.config_mut().options_mut().catalog.default_schema = schema.to_string();
         }
+        let functions = Arc::new(sql::Functions(Arc::clone(self) as Arc<dyn sql::FunctionSource>));
+        state.config_mut().set_extension(functions);
         SessionContext::new_with_state(state)
     }
 
@@ -465,6 +480,13 @@ pub enum PlanError {
 }
 
 /// For planning without a session of one's own.
+#[async_trait]
+impl sql::FunctionSource for Arc<Scope> {
+    async fn function(&self, name: &[String]) -> std::result::Result<Option<sql::SqlFunction>, SqlError> {
+        sql::FunctionSource::function(self.as_ref(), name).await
+    }
+}
+
 #[async_trait]
 impl Tables for Arc<Scope> {
     async fn table(&self, name: &ResolvedTableReference) -> Result<Option<Arc<dyn TableProvider>>> {
