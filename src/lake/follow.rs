@@ -8,6 +8,7 @@ mod compact;
 mod data_file;
 mod deletion;
 mod durable;
+mod failpoint;
 mod index;
 
 use std::collections::{BTreeMap, HashMap};
@@ -24,6 +25,7 @@ use futures::Stream;
 use object_store::ObjectStoreExt as _;
 use roaring::RoaringTreemap;
 
+pub use self::failpoint::reached;
 pub use self::index::{KeyHash, KeyMap, Keys, Place};
 use self::deletion::VectorFile;
 use super::storage::Folder;
@@ -230,6 +232,7 @@ impl Follower {
     {
         let stream: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(schema.clone(), rows));
         let written = write_streams(self.folder.log().object_store(None), schema, &[], vec![stream]).await?;
+        failpoint::reached("files-written");
         self.flush(written.files.iter().map(|add| add.path.clone()).collect()).await?;
         Ok(written.files)
     }
@@ -336,6 +339,7 @@ impl Follower {
         let file = VectorFile::new(&kept)?;
         self.folder.store.put(&self.folder.path.clone().join(file.name.as_str()), file.content.into()).await?;
         self.flush(vec![file.name]).await?;
+        failpoint::reached("vectors-written");
         let mut descriptors = file.descriptors.into_iter();
         Ok(changed
             .iter()
@@ -372,7 +376,9 @@ impl Follower {
         if !self.lake.commit_entry(&self.folder, version, actions, operation).await? {
             return Err(self.overtaken());
         }
+        failpoint::reached("committed");
         self.flush(vec![format!("_delta_log/{version:020}.json")]).await?;
+        failpoint::reached("durable");
         self.version = Some(version);
         self.position.extend(position.clone());
         if (version + 1).is_multiple_of(CHECKPOINT_EVERY) {

@@ -150,6 +150,7 @@ fn read_source(entry: &Json) -> Source {
         loaded_at_query: get(entry, "loaded_at_query"),
         freshness: get(entry, "freshness"),
         external: get(entry, "external"),
+        ingest: None,
         quoting: get(entry, "quoting"),
         columns: columns(entry),
         meta: get(entry, "meta"),

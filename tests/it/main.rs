@@ -10,6 +10,7 @@ mod execute;
 mod fuzz;
 mod generate;
 mod graph;
+mod ingest;
 mod jinja;
 mod lake;
 mod packages;

@@ -28,7 +28,7 @@ use crate::ingest::IngestError;
 use crate::ingest::config::Feed;
 use crate::ingest::state::State;
 use crate::ingest::window::Window;
-use crate::lake::Position;
+use crate::lake::{Position, reached};
 use crate::wire::{Settings, Wire};
 
 /// The one part of a position: the end of the last transaction in the write-ahead log.
@@ -212,7 +212,9 @@ impl Source for Postgres {
         }
         let mut told = self.state.told.clone().unwrap_or_default();
         told.acknowledged = told.acknowledged.max(i64::try_from(lsn).unwrap_or(i64::MAX));
+        reached("before-told");
         self.state.tell(told).await?;
+        reached("told");
         self.told_at = Some(Instant::now());
         stream.acknowledge(lsn);
         Ok(())

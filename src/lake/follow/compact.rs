@@ -48,6 +48,7 @@ impl Follower {
             add.data_change = false;
             Action::Add(add)
         }));
+        super::failpoint::reached("compacted");
         self.put(actions, &Position::new()).await?;
         for file in chosen {
             self.files[file] = None;

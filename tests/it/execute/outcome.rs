@@ -174,6 +174,7 @@ fn source(name: &str, freshness: Json) -> Source {
         loaded_at_query: None,
         freshness: Some(freshness),
         external: json!({"location": "x"}).as_object().cloned(),
+        ingest: None,
         quoting: JsonMap::new(),
         columns: indexmap::IndexMap::new(),
         meta: JsonMap::new(),

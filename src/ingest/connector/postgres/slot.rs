@@ -5,7 +5,7 @@ use super::{Postgres, literal, lsn_in, lsn_of, lsn_text, position, quoted};
 use crate::ingest::IngestError;
 use crate::ingest::connector::Permissions;
 use crate::ingest::state::Told;
-use crate::lake::Position;
+use crate::lake::{Position, reached};
 use crate::wire::{Settings, Wire};
 
 /// A slot as the server lists it.
@@ -164,6 +164,7 @@ impl Postgres {
         self.state.tell(Told { system: system.clone(), place: place.clone(), making: true, acknowledged: 0 }).await?;
         let sql = format!("select lsn::text from pg_create_logical_replication_slot({}, 'pgoutput')", literal(&place));
         let start = value(&mut self.sql, &sql).await.map_err(|error| refused(error, &sql))?;
+        reached("slot-made");
         let acknowledged = i64::try_from(lsn_of(&start)?).unwrap_or(i64::MAX);
         self.state.tell(Told { system, place, making: false, acknowledged }).await
     }
