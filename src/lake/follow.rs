@@ -70,7 +70,7 @@ pub struct Step {
     pub added: Vec<Add>,
     /// The keys of the added rows, in their order, where the table has a key.
     pub keys: Vec<KeyHash>,
-    /// Keys whose rows go; those that are added anew among them.
+    /// Keys whose rows go; those that are added anew among them. Keys that the table does not have are passed over.
     pub replaced: Vec<KeyHash>,
     /// All rows that were there go.
     pub clears: bool,
@@ -390,7 +390,8 @@ impl Follower {
     /// Takes committed files into the list, and their keys into the index.
     async fn enlist(&mut self, added: Vec<Add>, keys: &[KeyHash]) -> LakeResult<()> {
         let first = self.files.len();
-        let alone = added.len() == 1;
+        // Several files of one write are in no order that is told: they are read.
+        let alone = added.len() == 1 && rows_of(&added[0])? == keys.len() as u64;
         for add in added {
             self.files.push(Some(DataFile::new(add)?));
         }

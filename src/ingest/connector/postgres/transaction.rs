@@ -9,8 +9,8 @@ use super::decode::{Kind, append};
 use super::message::{Body, Old, Piece, Relation, Tuple, Value, message, piece};
 use super::position;
 use crate::ingest::IngestError;
-use crate::ingest::rows::{Change, Layout, Op, Origin, Rows, Segment};
-use arrow::array::BooleanArray;
+use crate::ingest::piece::Settlement;
+use crate::ingest::rows::{Change, Layout, Op, Origin, Rows};
 use crate::ingest::window::Window;
 
 /// Microseconds between 1970 and 2000, from which the server counts.
@@ -131,12 +131,10 @@ impl Reader {
     fn commit(&mut self, xid: u32, (mark, committed_at): (i64, i64), window: &mut Window) -> Result<(), IngestError> {
         if let Some(mut open) = self.open.remove(&xid) {
             self.relations.extend(open.relations);
-            for (table, segments) in open.rows.take()?.into_iter().enumerate() {
-                let left = segments.into_iter().map(|segment| settled(segment, &open.undone, mark, committed_at));
-                let left: Vec<Segment> = left.collect::<Result<_, _>>()?;
-                let left: Vec<Segment> = left.into_iter().filter(|segment| !segment.changes.is_empty()).collect();
-                if !left.is_empty() {
-                    window.append(table, left)?;
+            let settlement = Settlement { mark, committed_at, undone: Arc::new(open.undone) };
+            for (table, pieces) in open.rows.take()?.into_iter().enumerate() {
+                if !pieces.is_empty() {
+                    window.append(table, pieces.into_iter().map(|piece| piece.settled(settlement.clone())).collect())?;
                 }
             }
         }
@@ -214,23 +212,6 @@ impl Reader {
 /// position lies that is complete without it, and ends beyond: one more than its begin is always on the right side.
 fn mark(commit_lsn: u64) -> i64 {
     i64::try_from(commit_lsn).map_or(i64::MAX, |lsn| lsn.saturating_add(1))
-}
-
-/// Rows of a transaction that is committed now, without those that were undone in it.
-fn settled(segment: Segment, undone: &HashSet<u32>, mark: i64, committed_at: i64) -> Result<Segment, IngestError> {
-    let counts = |change: &Change| !undone.contains(&change.origin.xid);
-    let batch = match segment.changes.iter().all(counts) {
-        true => segment.batch,
-        false => {
-            let mask: BooleanArray = segment.changes.iter().map(|change| Some(counts(change))).collect();
-            arrow::compute::filter_record_batch(&segment.batch, &mask)?
-        }
-    };
-    let settle = |mut change: Change| {
-        (change.origin.mark, change.origin.committed_at) = (mark, committed_at);
-        change
-    };
-    Ok(Segment { batch, changes: segment.changes.into_iter().filter(counts).map(settle).collect() })
 }
 
 /// Puts changes of one table into its rows.
