@@ -43,10 +43,7 @@ pub fn exchange(place: &Place<'_>, changed: &[Changed], manifest: &mut Manifest)
 }
 
 /// The one SQL model of each file; none if a file holds something else.
-pub fn models_of<'a>(
-    files: impl Iterator<Item = &'a ProjectFile>,
-    manifest: &Manifest,
-) -> Option<HashMap<Path, UniqueId>> {
+pub fn models_of<'a>(files: impl Iterator<Item = &'a ProjectFile>, manifest: &Manifest) -> Option<HashMap<Path, UniqueId>> {
     let mut wanted = HashSet::new();
     for file in files {
         if file.kind != FileKind::Model {

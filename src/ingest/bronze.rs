@@ -6,7 +6,8 @@ use arrow::array::{ArrayRef, ListBuilder, RecordBatch, StringArray, StringBuilde
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use super::IngestError;
-use super::rows::{Change, Op, Origin, Segment};
+use super::piece::Piece;
+use super::rows::{Change, Op, Origin};
 use crate::lake::{Follower, Position, Step, cast_batch, storable};
 
 const OP: &str = "_op";
@@ -75,12 +76,17 @@ fn with_changes(batch: &RecordBatch, changes: &[Change], schema: &SchemaRef) -> 
 }
 
 /// Appends a window's changes, in one commit.
-pub async fn apply(follower: &mut Follower, segments: &[Segment], position: Position) -> Result<(), IngestError> {
-    let schema = super::schema::widened(follower.schema(), segments)?;
-    let batches: Vec<_> =
-        segments.iter().map(|segment| with_changes(&segment.batch, &segment.changes, &schema)).collect::<Result<_, _>>()?;
-    let added = follower.write(&schema, futures::stream::iter(batches.into_iter().map(Ok))).await?;
-    let wider = (follower.schema() != &schema).then_some(schema);
-    follower.advance(Step { added, wider, ..Step::default() }, position).await?;
+pub async fn apply(follower: &mut Follower, pieces: Vec<Piece>, position: Position) -> Result<(), IngestError> {
+    let schema = super::schema::widened(follower.schema(), &pieces)?;
+    let wider = (follower.schema() != &schema).then(|| schema.clone());
+    let wanted = schema.clone();
+    let rows = pieces.into_iter().map(move |piece| {
+        let segment = piece.load().map_err(IngestError::within)?;
+        with_changes(&segment.batch, &segment.changes, &wanted).map_err(IngestError::within)
+    });
+    let added = follower.write(&schema, futures::stream::iter(rows)).await?;
+    if !added.is_empty() || wider.is_some() {
+        follower.advance(Step { added, wider, ..Step::default() }, position).await?;
+    }
     Ok(())
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::Feed;
 use super::connector::{CONNECTORS, Connection, Copied, Description, Permissions, Source};
-use super::rows::Segment;
+use super::piece::Piece;
 use super::state::State;
 use super::window::Window;
 use super::{IngestError, bronze, silver};
@@ -262,20 +262,20 @@ impl Line {
 async fn commit(targets: &mut [Target], window: &mut Window) -> Result<(), IngestError> {
     let position = window.position.clone();
     let shares = window.take()?;
-    for (target, segments) in targets.iter_mut().zip(shares) {
-        if segments.is_empty() {
+    for (target, pieces) in targets.iter_mut().zip(shares) {
+        if pieces.is_empty() {
             continue;
         }
-        target.told.changes += segments.iter().map(|segment| segment.changes.len() as u64).sum::<u64>();
-        let fresh = beyond(&segments, target.silver.position());
+        target.told.changes += pieces.iter().map(|piece| piece.rows() as u64).sum::<u64>();
+        let fresh = beyond(&pieces, target.silver.position());
         if !fresh.is_empty() {
-            silver::apply(&mut target.silver, &target.feed.spec, &fresh, position.clone()).await?;
+            silver::apply(&mut target.silver, &target.feed.spec, fresh, position.clone()).await?;
             target.silver.compact().await?;
         }
         if let Some(bronze) = &mut target.bronze {
-            let fresh = beyond(&segments, bronze.position());
+            let fresh = beyond(&pieces, bronze.position());
             if !fresh.is_empty() {
-                bronze::apply(bronze, &fresh, position.clone()).await?;
+                bronze::apply(bronze, fresh, position.clone()).await?;
                 bronze.compact().await?;
             }
         }
@@ -284,9 +284,9 @@ async fn commit(targets: &mut [Target], window: &mut Window) -> Result<(), Inges
 }
 
 /// What a table does not have yet of a window: a source sends again what was not acknowledged.
-fn beyond(segments: &[Segment], position: &Position) -> Vec<Segment> {
+fn beyond(pieces: &[Piece], position: &Position) -> Vec<Piece> {
     let mark = position.values().copied().max().unwrap_or(i64::MIN);
-    segments.iter().filter_map(|segment| segment.beyond(mark)).collect()
+    pieces.iter().filter_map(|piece| piece.beyond(mark)).collect()
 }
 
 /// A table that follows something else, or nothing, is not written to.
@@ -322,7 +322,7 @@ fn as_silver(
     rows: Copied,
     schema: arrow::datatypes::SchemaRef,
 ) -> impl futures::Stream<Item = datafusion::error::Result<arrow::array::RecordBatch>> + Send + 'static {
-    rows.map(move |batch| batch.and_then(|batch| silver::copied(&batch, &schema)).map_err(external))
+    rows.map(move |batch| batch.and_then(|batch| silver::copied(&batch, &schema)).map_err(IngestError::within))
 }
 
 fn as_bronze(
@@ -333,14 +333,8 @@ fn as_bronze(
     let now = chrono::Utc::now().timestamp_micros();
     let mut first = 0;
     rows.map(move |batch| {
-        let batch = batch.and_then(|batch| bronze::copied(&batch, &schema, first, mark, now)).map_err(external)?;
+        let batch = batch.and_then(|batch| bronze::copied(&batch, &schema, first, mark, now)).map_err(IngestError::within)?;
         first += i64::try_from(batch.num_rows()).unwrap_or(i64::MAX);
         Ok(batch)
     })
-}
-
-/// An error of ours on its way through the writer of files.
-fn external(error: IngestError) -> datafusion::error::DataFusionError {
-    let lake = crate::lake::LakeError { code: error.code, message: error.message, help: error.help };
-    datafusion::error::DataFusionError::External(Box::new(lake))
 }

@@ -31,6 +31,12 @@ impl IngestError {
         self
     }
 
+    /// On its way through the writer of files.
+    pub fn within(self) -> datafusion::error::DataFusionError {
+        let lake = LakeError { code: self.code, message: self.message, help: self.help };
+        datafusion::error::DataFusionError::External(Box::new(lake))
+    }
+
     /// The same failure with what was being done in front.
     pub fn context(mut self, doing: &str) -> Self {
         self.message = format!("{doing}: {}", self.message);

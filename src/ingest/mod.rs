@@ -16,6 +16,7 @@ mod connector;
 mod driver;
 mod error;
 mod look;
+mod piece;
 mod rows;
 mod schema;
 mod silver;

@@ -70,8 +70,7 @@ pub struct Layout {
 
 impl Layout {
     pub fn new(columns: Vec<Column>) -> Arc<Self> {
-        let fields: Vec<Field> =
-            columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true)).collect();
+        let fields: Vec<Field> = columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true)).collect();
         Arc::new(Self { columns, schema: Arc::new(Schema::new(fields)) })
     }
 }
@@ -197,21 +196,13 @@ impl Rows {
 }
 
 /// Changed rows of one table, in the order they happened.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Segment {
     pub batch: RecordBatch,
     pub changes: Vec<Change>,
 }
 
 impl Segment {
-    /// The changes of transactions beyond `mark`; the marks of a segment ascend.
-    pub fn beyond(&self, mark: i64) -> Option<Self> {
-        let first = self.changes.partition_point(|change| change.origin.mark <= mark);
-        let left = self.changes.len() - first;
-        let rest = || Self { batch: self.batch.slice(first, left), changes: self.changes[first..].to_vec() };
-        (left > 0).then(rest)
-    }
-
     pub fn bytes(&self) -> usize {
         self.batch.get_array_memory_size() + self.changes.len() * size_of::<Change>()
     }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::IngestError;
-use super::rows::Segment;
+use super::piece::Piece;
 use crate::lake::storable;
 
 /// The table's columns and those that a window's rows have beyond them. A column that the source dropped stays.
 ///
 /// # Errors
 /// `ingest-schema`: a column has a type now whose values the table cannot hold.
-pub fn widened(current: &SchemaRef, segments: &[Segment]) -> Result<SchemaRef, IngestError> {
+pub fn widened(current: &SchemaRef, pieces: &[Piece]) -> Result<SchemaRef, IngestError> {
     let mut fields: Vec<Arc<Field>> = current.fields().iter().cloned().collect();
-    for field in segments.iter().flat_map(|segment| segment.batch.schema_ref().fields()) {
+    for field in pieces.iter().flat_map(|piece| piece.schema().fields()) {
         match fields.iter().find(|known| known.name().eq_ignore_ascii_case(field.name())) {
             None => fields.push(field.clone()),
             Some(known) if holds(known.data_type(), field.data_type()) => {}

@@ -1,21 +1,28 @@
 //! The table of current rows: of each key the last change of a window, with what the source did not send filled in.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt32Array, new_null_array,
+};
 use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use super::IngestError;
 use super::config::{Deletes, OnTruncate, Spec};
-use super::rows::{Change, Op, Segment};
+use super::piece::Piece;
+use super::rows::{Change, Op};
 use crate::lake::{Follower, KeyHash, KeyMap, Place, Position, Step, cast_batch, storable};
 
 const DELETED: &str = "_deleted";
 const DELETED_AT: &str = "_deleted_at";
 
-/// A row of the window: segment and number.
-type At = (usize, usize);
+/// So many changes are merged at once; more are done in several passes over them, each for its share of the keys.
+const PASS_ROWS: usize = 1 << 20;
+
+/// A row of the window: piece and number.
+type At = (u32, u32);
 
 /// Where a value comes from that the last change of a row did not bring.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +41,13 @@ struct Outcome {
     fills: Vec<(usize, Fill)>,
     is_left: bool,
     deleted_at: Option<i64>,
+}
+
+impl Outcome {
+    /// Whether its row is one of the window's as it stands.
+    fn is_plain(&self) -> bool {
+        self.fills.is_empty() && self.deleted_at.is_none()
+    }
 }
 
 /// The columns of a table of current rows.
@@ -59,54 +73,112 @@ pub fn copied(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, In
 }
 
 /// Brings a window's changes into the table, in one commit.
-pub async fn apply(
+pub async fn apply(follower: &mut Follower, spec: &Spec, pieces: Vec<Piece>, position: Position) -> Result<(), IngestError> {
+    let schema = super::schema::widened(follower.schema(), &pieces)?;
+    let changes: usize = pieces.iter().map(Piece::rows).sum();
+    let pieces: Arc<[Piece]> = pieces.into();
+    let passes = if follower.key().is_empty() { 1 } else { changes.div_ceil(PASS_ROWS).max(1) };
+    let step = match merged(follower, spec, (&pieces, &schema), passes).await? {
+        Some(step) => Some(step),
+        // A row moved from one share of the keys to another and took values with it: all keys at once, then.
+        None => merged(follower, spec, (&pieces, &schema), 1).await?,
+    };
+    let mut step = step.unwrap_or_default();
+    step.wider = (follower.schema() != &schema).then_some(schema);
+    if !step.added.is_empty() || !step.replaced.is_empty() || step.clears || step.wider.is_some() {
+        follower.advance(step, position).await?;
+    }
+    Ok(())
+}
+
+/// What the changes come to, its rows written; `None` if one pass does not do for itself.
+async fn merged(
     follower: &mut Follower,
     spec: &Spec,
-    segments: &[Segment],
-    position: Position,
-) -> Result<(), IngestError> {
-    let schema = super::schema::widened(follower.schema(), segments)?;
-    let mut merge = Merge {
-        follower,
-        spec,
-        schema: schema.clone(),
-        segments,
-        hashes: Vec::new(),
-        outcomes: Vec::new(),
-        latest: KeyMap::default(),
-        removed: None,
-        clears: false,
-    };
-    merge.run()?;
-    let rows = merge.rows().await?;
-    let keys: Vec<KeyHash> = merge.outcomes.iter().filter(|outcome| outcome.is_left).map(|outcome| outcome.key).collect();
-    let keyed = merge.is_keyed();
-    let replaced = if keyed { merge.outcomes.iter().map(|outcome| outcome.key).collect() } else { Vec::new() };
-    let clears = merge.clears;
-    let added = match rows.num_rows() {
-        0 => Vec::new(),
-        _ => follower.write(&schema, futures::stream::iter([Ok(rows)])).await?,
-    };
-    let wider = (follower.schema() != &schema).then_some(schema);
-    if added.is_empty() && replaced.is_empty() && !clears && wider.is_none() {
-        return Ok(());
+    (pieces, schema): (&Arc<[Piece]>, &SchemaRef),
+    passes: usize,
+) -> Result<Option<Step>, IngestError> {
+    let mut step = Step::default();
+    for pass in 0..passes {
+        let mut merge = Merge {
+            follower,
+            spec,
+            schema: schema.clone(),
+            pieces: pieces.clone(),
+            share: (pass as u64, passes as u64),
+            outcomes: Vec::new(),
+            latest: KeyMap::default(),
+            removed: None,
+            clears: false,
+            crosses: false,
+        };
+        merge.run()?;
+        if merge.crosses {
+            return Ok(None);
+        }
+        let special = merge.special_rows().await?;
+        let (plain, keys) = merge.plain_rows();
+        step.clears = merge.clears;
+        step.keys.extend(keys);
+        if merge.is_keyed() {
+            let known = merge.outcomes.iter().map(|outcome| outcome.key).filter(|key| merge.follower.place(key).is_some());
+            step.replaced.extend(known);
+        }
+        drop(merge);
+        let rows = Plain { pieces: pieces.clone(), schema: schema.clone(), spec: spec.clone(), left: plain.into_iter() };
+        let rows = futures::stream::iter(rows.chain(std::iter::once(Ok(special))));
+        step.added.extend(follower.write(schema, rows).await?);
     }
-    follower.advance(Step { added, keys, replaced, clears, wider }, position).await?;
-    Ok(())
+    Ok(Some(step))
+}
+
+/// Rows that are taken as they stand, piece by piece.
+struct Plain {
+    pieces: Arc<[Piece]>,
+    schema: SchemaRef,
+    spec: Spec,
+    left: std::vec::IntoIter<(u32, Vec<u32>)>,
+}
+
+impl Iterator for Plain {
+    type Item = datafusion::error::Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (piece, rows) = self.left.next()?;
+        Some(self.batch(piece, rows).map_err(IngestError::within))
+    }
+}
+
+impl Plain {
+    fn batch(&self, piece: u32, rows: Vec<u32>) -> Result<RecordBatch, IngestError> {
+        let segment = self.pieces[piece as usize].load()?;
+        let taken = arrow::compute::take_record_batch(&segment.batch, &UInt32Array::from(rows))?;
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
+        for field in self.schema.fields() {
+            columns.push(match field.name().as_str() {
+                DELETED if self.spec.deletes == Deletes::Soft => Arc::new(BooleanArray::from(vec![false; taken.num_rows()])),
+                _ => column_as(&taken, field)?,
+            });
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(taken.num_rows()));
+        Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
+    }
 }
 
 struct Merge<'a> {
     follower: &'a mut Follower,
     spec: &'a Spec,
     schema: SchemaRef,
-    segments: &'a [Segment],
-    /// By segment and row.
-    hashes: Vec<Vec<KeyHash>>,
+    pieces: Arc<[Piece]>,
+    /// Which share of the keys this pass is for, of how many.
+    share: (u64, u64),
     outcomes: Vec<Outcome>,
     latest: KeyMap<usize>,
     /// The key deleted just now and what it was in this window before: a row that moves to another key takes values from it.
     removed: Option<(KeyHash, Option<Outcome>)>,
     clears: bool,
+    /// A row of this share takes values from one of another.
+    crosses: bool,
 }
 
 impl Merge<'_> {
@@ -115,42 +187,51 @@ impl Merge<'_> {
     }
 
     fn run(&mut self) -> Result<(), IngestError> {
-        for (number, segment) in self.segments.iter().enumerate() {
-            if self.is_keyed() {
-                let key = self.follower.key_batch(&segment.batch)?;
-                self.hashes.push(self.follower.hashes(&key)?);
-            }
-            for (row, change) in segment.changes.iter().enumerate() {
-                self.change((number, row), change)?;
+        for (number, piece) in self.pieces.clone().iter().enumerate() {
+            let segment = piece.load()?;
+            let hashes = match self.is_keyed() {
+                true => self.follower.hashes(&self.follower.key_batch(&segment.batch)?)?,
+                false => Vec::new(),
+            };
+            let number = u32::try_from(number).expect("a window has fewer than 2^32 pieces");
+            for ((row, change), index) in (0_u32..).zip(&segment.changes).zip(0..) {
+                self.change((number, row), change, hashes.get(index).copied())?;
             }
         }
         Ok(())
     }
 
-    fn change(&mut self, at: At, change: &Change) -> Result<(), IngestError> {
+    fn change(&mut self, at: At, change: &Change, key: Option<KeyHash>) -> Result<(), IngestError> {
         if change.op == Op::Truncate {
             return self.truncate();
         }
-        if !self.is_keyed() {
-            return self.append(at, change);
-        }
-        let key = self.hashes[at.0][at.1];
-        let before = self.latest.get(&key).map(|&index| self.outcomes[index].clone());
-        if change.op != Op::Delete {
-            let (from, state) = match self.removed.take().filter(|_| change.moved) {
-                Some(removed) => removed,
-                None => (key, before),
-            };
-            let fills = self.fills(&self.columns_of(at, &change.unset), from, state.as_ref())?;
-            self.put(Outcome { key, at, fills, is_left: true, deleted_at: None });
+        let Some(key) = key else { return self.append(at, change) };
+        if key[0] % self.share.1 != self.share.0 {
+            self.removed = None;
             return Ok(());
         }
+        let before = self.latest.get(&key).map(|&index| self.outcomes[index].clone());
+        if change.op == Op::Delete {
+            return self.delete(at, change, (key, before));
+        }
+        let removed = self.removed.take().filter(|_| change.moved);
+        self.crosses |= change.moved && removed.is_none() && !change.unset.is_empty() && self.share.1 > 1;
+        let (from, state) = removed.unwrap_or((key, before));
+        let fills = match self.crosses {
+            true => Vec::new(),
+            false => self.fills(&self.columns_of(at, &change.unset), from, state.as_ref())?,
+        };
+        self.put(Outcome { key, at, fills, is_left: true, deleted_at: None });
+        Ok(())
+    }
+
+    fn delete(&mut self, at: At, change: &Change, (key, before): (KeyHash, Option<Outcome>)) -> Result<(), IngestError> {
         self.removed = Some((key, before.clone()));
         match self.spec.deletes {
             Deletes::Hard => self.put(Outcome { key, at, fills: Vec::new(), is_left: false, deleted_at: None }),
             Deletes::Ignore => {}
             Deletes::Soft => {
-                let own = self.follower.key().to_vec();
+                let own = self.follower.key();
                 let others: Vec<usize> = (0..self.schema.fields().len())
                     .filter(|&column| !own.contains(self.schema.field(column).name()))
                     .filter(|&column| !is_soft_column(self.schema.field(column).name()))
@@ -201,9 +282,9 @@ impl Merge<'_> {
         }
     }
 
-    /// A segment's columns by the table's numbers.
+    /// A piece's columns by the table's numbers.
     fn columns_of(&self, at: At, columns: &[u16]) -> Vec<usize> {
-        let layout = self.segments[at.0].batch.schema_ref();
+        let layout = self.pieces[at.0 as usize].schema();
         columns.iter().filter_map(|&column| self.schema.index_of(layout.field(usize::from(column)).name()).ok()).collect()
     }
 
@@ -218,63 +299,96 @@ impl Merge<'_> {
         if before.is_none() && !self.clears && self.follower.place(&key).is_some() {
             return Ok(columns.iter().map(|&column| (column, Fill::Table(key))).collect());
         }
-        let message = format!("a change of {} leaves values as they were, and the row it changes is not there", self.follower.name());
+        let message =
+            format!("a change of {} leaves values as they were, and the row it changes is not there", self.follower.name());
         Err(IngestError::new("ingest-row-missing", message).help("copy the table anew with `--resnapshot`"))
     }
 
-    /// The rows that come into the table.
-    async fn rows(&self) -> Result<RecordBatch, IngestError> {
-        let left: Vec<&Outcome> = self.outcomes.iter().filter(|outcome| outcome.is_left).collect();
-        let mut wanted: KeyMap<usize> = KeyMap::default();
-        let mut places: Vec<Place> = Vec::new();
-        for (_, fill) in left.iter().flat_map(|outcome| &outcome.fills) {
-            if let Fill::Table(key) = fill
-                && let Some(place) = self.follower.place(key)
-                && !wanted.contains_key(key)
-            {
-                wanted.insert(*key, places.len());
-                places.push(place);
+    /// The rows that are taken as they stand, by piece, and the keys of all rows in the order they are written: these, then the
+    /// special ones.
+    fn plain_rows(&self) -> (Vec<(u32, Vec<u32>)>, Vec<KeyHash>) {
+        let left = || self.outcomes.iter().filter(|outcome| outcome.is_left);
+        let mut plain: Vec<&Outcome> = left().filter(|outcome| outcome.is_plain()).collect();
+        plain.sort_unstable_by_key(|outcome| outcome.at);
+        let mut by_piece: Vec<(u32, Vec<u32>)> = Vec::new();
+        for outcome in &plain {
+            match by_piece.last_mut() {
+                Some((piece, rows)) if *piece == outcome.at.0 => rows.push(outcome.at.1),
+                _ => by_piece.push((outcome.at.0, vec![outcome.at.1])),
             }
         }
-        let old = if places.is_empty() { None } else { Some(self.follower.fetch(&places).await?) };
+        let special = left().filter(|outcome| !outcome.is_plain());
+        (by_piece, plain.into_iter().chain(special).map(|outcome| outcome.key).collect())
+    }
+
+    /// The rows that take values from elsewhere, or are marked as deleted.
+    async fn special_rows(&self) -> Result<RecordBatch, IngestError> {
+        let special: Vec<&Outcome> = self.outcomes.iter().filter(|outcome| outcome.is_left && !outcome.is_plain()).collect();
+        let mut found = Found::default();
+        let mut rows: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+        let mut places: Vec<Place> = Vec::new();
+        for outcome in &special {
+            rows.entry(outcome.at.0).or_default().insert(outcome.at.1);
+            for (_, fill) in &outcome.fills {
+                match fill {
+                    Fill::Window(at) => {
+                        rows.entry(at.0).or_default().insert(at.1);
+                    }
+                    Fill::Table(key) => {
+                        if let (Some(place), false) = (self.follower.place(key), found.by_key.contains_key(key)) {
+                            found.by_key.insert(*key, places.len());
+                            places.push(place);
+                        }
+                    }
+                }
+            }
+        }
+        found.batches.push(match places.is_empty() {
+            true => RecordBatch::new_empty(self.follower.schema().clone()),
+            false => self.follower.fetch(&places).await?,
+        });
+        for (piece, rows) in rows {
+            let segment = self.pieces[piece as usize].load()?;
+            let batch = found.batches.len();
+            found.by_row.extend(rows.iter().enumerate().map(|(position, row)| ((piece, *row), (batch, position))));
+            let rows: UInt32Array = rows.into_iter().map(Some).collect();
+            found.batches.push(arrow::compute::take_record_batch(&segment.batch, &rows)?);
+        }
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         for (number, field) in self.schema.fields().iter().enumerate() {
             columns.push(match field.name().as_str() {
                 DELETED if self.spec.deletes == Deletes::Soft => {
-                    Arc::new(left.iter().map(|outcome| Some(outcome.deleted_at.is_some())).collect::<BooleanArray>())
+                    Arc::new(special.iter().map(|outcome| Some(outcome.deleted_at.is_some())).collect::<BooleanArray>())
                 }
                 DELETED_AT if self.spec.deletes == Deletes::Soft => {
-                    let times: TimestampMicrosecondArray = left.iter().map(|outcome| outcome.deleted_at).collect();
+                    let times: TimestampMicrosecondArray = special.iter().map(|outcome| outcome.deleted_at).collect();
                     Arc::new(times.with_timezone("UTC"))
                 }
-                _ => self.column(number, &left, (old.as_ref(), &wanted))?,
+                _ => found.column((number, field), &special)?,
             });
         }
-        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(left.len()));
+        let options = RecordBatchOptions::new().with_row_count(Some(special.len()));
         Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
     }
+}
 
-    fn column(
-        &self,
-        number: usize,
-        left: &[&Outcome],
-        (old, wanted): (Option<&RecordBatch>, &KeyMap<usize>),
-    ) -> Result<ArrayRef, IngestError> {
-        let field = self.schema.field(number);
-        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.segments.len() + 1);
-        for segment in self.segments {
-            arrays.push(column_as(&segment.batch, field)?);
-        }
-        arrays.push(match old {
-            Some(old) => column_as(old, field)?,
-            None => new_null_array(field.data_type(), 0),
-        });
+/// The rows that special ones are put together from: those of the table first, then those of the pieces.
+#[derive(Default)]
+struct Found {
+    batches: Vec<RecordBatch>,
+    by_row: BTreeMap<At, (usize, usize)>,
+    by_key: KeyMap<usize>,
+}
+
+impl Found {
+    fn column(&self, (number, field): (usize, &Field), special: &[&Outcome]) -> Result<ArrayRef, IngestError> {
+        let arrays = self.batches.iter().map(|batch| column_as(batch, field)).collect::<Result<Vec<_>, _>>()?;
         let value = |outcome: &&Outcome| match outcome.fills.iter().find(|(column, _)| *column == number) {
-            None => outcome.at,
-            Some((_, Fill::Window(at))) => *at,
-            Some((_, Fill::Table(key))) => (self.segments.len(), wanted[key]),
+            None => self.by_row[&outcome.at],
+            Some((_, Fill::Window(at))) => self.by_row[at],
+            Some((_, Fill::Table(key))) => (0, self.by_key[key]),
         };
-        let indices: Vec<At> = left.iter().map(value).collect();
+        let indices: Vec<(usize, usize)> = special.iter().map(value).collect();
         let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
         Ok(interleave(&arrays, &indices)?)
     }

@@ -4,27 +4,30 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::IngestError;
-use super::rows::{Change, Layout, Op, Origin, Rows, Segment};
+use super::piece::Piece;
+use super::rows::{Change, Layout, Op, Origin, Rows};
 use crate::lake::Position;
 
 /// A window is closed when its first change has waited so long …
 const LONGEST_WAIT: Duration = Duration::from_millis(150);
 /// … or when it holds so much.
 const MOST_BYTES: usize = 32 << 20;
-/// Rows of one layout are closed into a segment at this size.
-const SEGMENT_BYTES: usize = 8 << 20;
+/// Rows of one layout are closed into a piece at this size.
+const PIECE_BYTES: usize = 4 << 20;
+/// Pieces beyond this wait on disk: a transaction may be of any size.
+const MOST_HELD_BYTES: usize = 48 << 20;
 
 /// One table's share.
 #[derive(Default)]
 struct Share {
     open: Option<Rows>,
-    segments: Vec<Segment>,
+    pieces: Vec<Piece>,
 }
 
 impl Share {
     fn close(&mut self) -> Result<(), IngestError> {
         if let Some(rows) = self.open.as_mut().filter(|rows| !rows.changes.is_empty()) {
-            self.segments.push(rows.take()?);
+            self.pieces.push(Piece::new(rows.take()?));
         }
         Ok(())
     }
@@ -68,10 +71,15 @@ impl Window {
     pub fn rows(&mut self, table: usize, layout: &Arc<Layout>) -> Result<&mut Rows, IngestError> {
         self.opened.get_or_insert_with(Instant::now);
         let share = &mut self.shares[table];
-        let fits = share.open.as_ref().is_some_and(|rows| Arc::ptr_eq(&rows.layout, layout) && rows.bytes < SEGMENT_BYTES);
+        let fits = share.open.as_ref().is_some_and(|rows| Arc::ptr_eq(&rows.layout, layout) && rows.bytes < PIECE_BYTES);
         if !fits {
             self.closed_bytes += share.open.as_ref().map_or(0, |rows| rows.bytes);
             share.close()?;
+            if self.closed_bytes > MOST_HELD_BYTES {
+                for piece in &mut share.pieces {
+                    piece.spill()?;
+                }
+            }
             if !share.open.as_ref().is_some_and(|rows| Arc::ptr_eq(&rows.layout, layout)) {
                 share.open = Some(Rows::new(layout.clone())?);
             }
@@ -90,23 +98,23 @@ impl Window {
     }
 
     /// Rows that were collected elsewhere, while their transaction was open.
-    pub fn append(&mut self, table: usize, segments: Vec<Segment>) -> Result<(), IngestError> {
+    pub fn append(&mut self, table: usize, pieces: Vec<Piece>) -> Result<(), IngestError> {
         self.opened.get_or_insert_with(Instant::now);
         let share = &mut self.shares[table];
         self.closed_bytes += share.open.as_ref().map_or(0, |rows| rows.bytes);
         share.close()?;
-        self.closed_bytes += segments.iter().map(Segment::bytes).sum::<usize>();
-        share.segments.extend(segments);
+        self.closed_bytes += pieces.iter().map(Piece::held_bytes).sum::<usize>();
+        share.pieces.extend(pieces);
         Ok(())
     }
 
     /// Empties the window: the changes by table.
-    pub fn take(&mut self) -> Result<Vec<Vec<Segment>>, IngestError> {
+    pub fn take(&mut self) -> Result<Vec<Vec<Piece>>, IngestError> {
         self.opened = None;
         self.closed_bytes = 0;
         let taken = self.shares.iter_mut().map(|share| {
             share.close()?;
-            Ok(std::mem::take(&mut share.segments))
+            Ok(std::mem::take(&mut share.pieces))
         });
         taken.collect()
     }

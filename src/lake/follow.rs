@@ -8,6 +8,7 @@ mod compact;
 mod data_file;
 mod deletion;
 mod durable;
+mod failpoint;
 mod index;
 
 use std::collections::{BTreeMap, HashMap};
@@ -24,8 +25,9 @@ use futures::Stream;
 use object_store::ObjectStoreExt as _;
 use roaring::RoaringTreemap;
 
-pub use self::index::{KeyHash, KeyMap, Keys, Place};
 use self::deletion::VectorFile;
+pub use self::failpoint::reached;
+pub use self::index::{KeyHash, KeyMap, Keys, Place};
 use super::storage::Folder;
 use super::table::{checkpoint, kernel_schema, protocol_actions};
 use super::{Lake, LakeError, LakeResult, TableName, storable, sweep, write_streams};
@@ -68,7 +70,7 @@ pub struct Step {
     pub added: Vec<Add>,
     /// The keys of the added rows, in their order, where the table has a key.
     pub keys: Vec<KeyHash>,
-    /// Keys whose rows go; those that are added anew among them.
+    /// Keys whose rows go; those that are added anew among them. Keys that the table does not have are passed over.
     pub replaced: Vec<KeyHash>,
     /// All rows that were there go.
     pub clears: bool,
@@ -230,6 +232,7 @@ impl Follower {
     {
         let stream: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(schema.clone(), rows));
         let written = write_streams(self.folder.log().object_store(None), schema, &[], vec![stream]).await?;
+        failpoint::reached("files-written");
         self.flush(written.files.iter().map(|add| add.path.clone()).collect()).await?;
         Ok(written.files)
     }
@@ -325,9 +328,8 @@ impl Follower {
         &self,
         changed: &[(usize, RoaringTreemap)],
     ) -> LakeResult<Vec<Option<deltalake::kernel::DeletionVectorDescriptor>>> {
-        let is_left = |slot: usize, deleted: &RoaringTreemap| {
-            self.files[slot].as_ref().is_some_and(|data| deleted.len() < data.rows)
-        };
+        let is_left =
+            |slot: usize, deleted: &RoaringTreemap| self.files[slot].as_ref().is_some_and(|data| deleted.len() < data.rows);
         let kept: Vec<&RoaringTreemap> =
             changed.iter().filter(|(slot, deleted)| is_left(*slot, deleted)).map(|(_, deleted)| deleted).collect();
         if kept.is_empty() {
@@ -336,11 +338,9 @@ impl Follower {
         let file = VectorFile::new(&kept)?;
         self.folder.store.put(&self.folder.path.clone().join(file.name.as_str()), file.content.into()).await?;
         self.flush(vec![file.name]).await?;
+        failpoint::reached("vectors-written");
         let mut descriptors = file.descriptors.into_iter();
-        Ok(changed
-            .iter()
-            .map(|(slot, deleted)| is_left(*slot, deleted).then(|| descriptors.next()).flatten())
-            .collect())
+        Ok(changed.iter().map(|(slot, deleted)| is_left(*slot, deleted).then(|| descriptors.next()).flatten()).collect())
     }
 
     async fn widened(&self, wider: &SchemaRef) -> LakeResult<Vec<Action>> {
@@ -360,7 +360,8 @@ impl Follower {
     async fn put(&mut self, mut actions: Vec<Action>, position: &Position) -> LakeResult<()> {
         for (part, counter) in position {
             if self.position.get(part).is_some_and(|known| known > counter) {
-                let message = format!("{}: the position of the source goes back, from {:?} to {position:?}", self.name, self.position);
+                let message =
+                    format!("{}: the position of the source goes back, from {:?} to {position:?}", self.name, self.position);
                 return Err(LakeError::new("ingest-position", message));
             }
             let now = chrono::Utc::now().timestamp_millis();
@@ -372,7 +373,9 @@ impl Follower {
         if !self.lake.commit_entry(&self.folder, version, actions, operation).await? {
             return Err(self.overtaken());
         }
+        failpoint::reached("committed");
         self.flush(vec![format!("_delta_log/{version:020}.json")]).await?;
+        failpoint::reached("durable");
         self.version = Some(version);
         self.position.extend(position.clone());
         if (version + 1).is_multiple_of(CHECKPOINT_EVERY) {
@@ -384,7 +387,8 @@ impl Follower {
     /// Takes committed files into the list, and their keys into the index.
     async fn enlist(&mut self, added: Vec<Add>, keys: &[KeyHash]) -> LakeResult<()> {
         let first = self.files.len();
-        let alone = added.len() == 1;
+        // Several files of one write are in no order that is told: they are read.
+        let alone = added.len() == 1 && rows_of(&added[0])? == keys.len() as u64;
         for add in added {
             self.files.push(Some(DataFile::new(add)?));
         }

@@ -25,7 +25,7 @@ mod write;
 pub use catalog::{Entry, Object, View};
 pub use error::{LakeError, LakeResult};
 pub use external::{Content, ExternalDefinition, Format, Layout, Location, SourceFile, Staged, partition_scalars, rejects_name};
-pub use follow::{Follower, KeyHash, KeyMap, Keys, Place, Position, Step};
+pub use follow::{Follower, KeyHash, KeyMap, Keys, Place, Position, Step, reached};
 pub use seed::{Seed, SeedOptions, SeedText, read_seed, read_seed_text, seed_schema};
 pub use storage::{Folder, Storage, TableName};
 pub use table::{Change, Lake, Replacement, TableNotes, partition_columns};

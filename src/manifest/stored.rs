@@ -102,7 +102,8 @@ impl<'a> Maps<'a> {
     }
 
     fn column(&mut self, key: &'a str, column: &'a Column) -> KeptColumnRef<'a> {
-        let Column { name, description, meta, data_type, constraints, quote, config, tags, granularity, doc_blocks, extra } = column;
+        let Column { name, description, meta, data_type, constraints, quote, config, tags, granularity, doc_blocks, extra } =
+            column;
         let maps = [meta, config, extra].map(|map| self.number(map));
         let texts = (key, name.as_str(), description.as_str());
         let options = (data_type.as_deref(), *quote, granularity.as_deref());
@@ -128,14 +129,8 @@ type KeptColumnRef<'a> = (
     &'a [String],
     [u32; 3],
 );
-type KeptColumn = (
-    (String, String, String),
-    (Option<String>, Option<bool>, Option<String>),
-    Vec<Json>,
-    Vec<String>,
-    Vec<String>,
-    [u32; 3],
-);
+type KeptColumn =
+    ((String, String, String), (Option<String>, Option<bool>, Option<String>), Vec<Json>, Vec<String>, Vec<String>, [u32; 3]);
 
 fn store_nodes<'a, S: Serializer>(nodes: impl Iterator<Item = &'a Node>, serializer: S) -> Result<S::Ok, S::Error> {
     let mut maps = Maps::default();
@@ -147,7 +142,8 @@ fn restore_nodes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Node>
     let (maps, nodes) = <(Vec<SharedMap>, Vec<KeptNode<Stored<Node>, KeptColumn>>)>::deserialize(deserializer)?;
     let find = |number: u32| maps.get(number as usize).cloned().ok_or_else(|| D::Error::custom("an object is missing"));
     let column = |kept: KeptColumn| {
-        let ((key, name, description), (data_type, quote, granularity), constraints, tags, doc_blocks, [meta, config, extra]) = kept;
+        let ((key, name, description), (data_type, quote, granularity), constraints, tags, doc_blocks, [meta, config, extra]) =
+            kept;
         let (meta, config, extra) = (find(meta)?, find(config)?, find(extra)?);
         let column =
             Column { name, description, meta, data_type, constraints, quote, config, tags, granularity, doc_blocks, extra };

@@ -344,7 +344,11 @@ const VARIANTS: &[(&str, &[Option<&str>])] = &[
     ),
     (
         "models/c.sql",
-        &[Some("select id from {{ ref('b') }}"), Some("select id from {{ ref('b') }} where id > 1"), Some("select id from {{ ref('a') }}")],
+        &[
+            Some("select id from {{ ref('b') }}"),
+            Some("select id from {{ ref('b') }} where id > 1"),
+            Some("select id from {{ ref('a') }}"),
+        ],
     ),
     ("models/x.sql", &[None, Some("select 1 as x"), Some("{{ config(enabled=false) }} select 1 as x")]),
     (

@@ -70,6 +70,8 @@ fn read_node(entry: &Json) -> Node {
         ..Compiled::default()
     });
     Node {
+        function: None,
+        functions: Vec::new(),
         unique_id: get(entry, "unique_id"),
         resource_type,
         name: get(entry, "name"),
@@ -133,7 +135,6 @@ fn read_source(entry: &Json) -> Source {
     Source {
         unique_id: get(entry, "unique_id"),
         package_name: get(entry, "package_name"),
-        ingest: None,
         path: get(entry, "path"),
         original_file_path: get(entry, "original_file_path"),
         fqn: get(entry, "fqn"),
@@ -151,6 +152,7 @@ fn read_source(entry: &Json) -> Source {
         loaded_at_query: get(entry, "loaded_at_query"),
         freshness: get(entry, "freshness"),
         external: get(entry, "external"),
+        ingest: None,
         quoting: get(entry, "quoting"),
         columns: columns(entry),
         meta: get(entry, "meta"),
@@ -270,6 +272,8 @@ fn node(id: &str, parents: &[&str]) -> Node {
     let name = parts.next().expect("the id has a name").to_string();
     let file = format!("models/{name}.sql");
     Node {
+        function: None,
+        functions: Vec::new(),
         unique_id: UniqueId::from(id),
         resource_type,
         package_name: package.clone(),

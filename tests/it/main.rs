@@ -11,6 +11,7 @@ mod fuzz;
 mod generate;
 mod graph;
 mod here;
+mod ingest;
 mod jinja;
 mod lake;
 mod packages;

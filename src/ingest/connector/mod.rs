@@ -85,7 +85,6 @@ pub trait Source: Send + Sync {
     async fn close(&mut self);
 }
 
-
 /// What comes of a call to a source that may take its time.
 type Answer<'a, T> = futures::future::BoxFuture<'a, T>;
 /// A call with a connection, its tables and its state.

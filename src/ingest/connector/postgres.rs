@@ -28,7 +28,7 @@ use crate::ingest::IngestError;
 use crate::ingest::config::Feed;
 use crate::ingest::state::State;
 use crate::ingest::window::Window;
-use crate::lake::Position;
+use crate::lake::{Position, reached};
 use crate::wire::{Settings, Wire};
 
 /// The one part of a position: the end of the last transaction in the write-ahead log.
@@ -74,9 +74,9 @@ pub(super) const CONNECTOR: Connector = Connector {
 /// Where to connect by the profile's settings, and how our things are called there.
 fn settings(connection: &Connection, warehouse: &str) -> Result<(Settings, Names), IngestError> {
     let text = |key: &str| connection.settings.get(key).and_then(serde_json::Value::as_str).map(str::to_string);
-    let database = text("dbname").or_else(|| text("database")).ok_or_else(|| {
-        IngestError::new("settings-invalid", format!("the connection `{}` has no `dbname`", connection.name))
-    })?;
+    let database = text("dbname")
+        .or_else(|| text("database"))
+        .ok_or_else(|| IngestError::new("settings-invalid", format!("the connection `{}` has no `dbname`", connection.name)))?;
     let mut settings = Settings::read(&connection.settings, &database)?;
     settings.application_name = format!("headwater ingest {}", connection.name);
     let default = default_name(&connection.name, warehouse);
@@ -212,7 +212,9 @@ impl Source for Postgres {
         }
         let mut told = self.state.told.clone().unwrap_or_default();
         told.acknowledged = told.acknowledged.max(i64::try_from(lsn).unwrap_or(i64::MAX));
+        reached("before-told");
         self.state.tell(told).await?;
+        reached("told");
         self.told_at = Some(Instant::now());
         stream.acknowledge(lsn);
         Ok(())

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
+use datafusion::error::DataFusionError;
 use deltalake::kernel::Action;
+use roaring::RoaringTreemap;
 
+use super::data_file::DataFileRows;
 use super::{DataFile, Follower, Position, data_file, remove};
 use crate::lake::LakeResult;
 
@@ -26,20 +29,12 @@ impl Follower {
         if chosen.is_empty() {
             return Ok(false);
         }
-        let mut batches = Vec::new();
+        let mut left = Vec::with_capacity(chosen.len());
         for &file in &chosen {
-            batches.extend(self.left_rows(file).await?);
+            left.extend(self.left_rows(file).await?);
         }
-        let mut keys = Vec::new();
-        if !self.keys.columns().is_empty() {
-            for batch in &batches {
-                keys.extend(self.keys.hashes(batch)?);
-            }
-        }
-        let added = match batches.is_empty() {
-            true => Vec::new(),
-            false => self.write(&self.schema.clone(), futures::stream::iter(batches.into_iter().map(Ok))).await?,
-        };
+        let rows = left.into_iter().flatten().map(|batch| batch.map_err(|error| DataFusionError::External(Box::new(error))));
+        let added = self.write(&self.schema.clone(), futures::stream::iter(rows)).await?;
         let mut actions = Vec::new();
         for &file in &chosen {
             actions.extend(self.files[file].as_ref().map(|data| Action::Remove(remove(&data.add, false))));
@@ -48,11 +43,12 @@ impl Follower {
             add.data_change = false;
             Action::Add(add)
         }));
+        super::failpoint::reached("compacted");
         self.put(actions, &Position::new()).await?;
         for file in chosen {
             self.files[file] = None;
         }
-        self.enlist(added, &keys).await?;
+        self.enlist(added, &[]).await?;
         Ok(true)
     }
 
@@ -76,18 +72,31 @@ impl Follower {
         chosen
     }
 
-    async fn left_rows(&self, file: usize) -> LakeResult<Vec<RecordBatch>> {
-        let Some(data) = &self.files[file] else { return Ok(Vec::new()) };
-        let mut batches = Vec::new();
-        let mut row = 0_u64;
-        for batch in data_file::read(&self.folder, &data.add, &Arc::clone(&self.schema), None).await? {
-            let batch = batch?;
-            let next = row + batch.num_rows() as u64;
-            let left: BooleanArray = (row..next).map(|row| Some(!data.deleted.contains(row))).collect();
-            row = next;
-            batches.push(arrow::compute::filter_record_batch(&batch, &left)?);
-        }
-        batches.retain(|batch| batch.num_rows() > 0);
-        Ok(batches)
+    async fn left_rows(&self, file: usize) -> LakeResult<Option<LeftRows>> {
+        let Some(data) = &self.files[file] else { return Ok(None) };
+        let rows = data_file::read(&self.folder, &data.add, &Arc::clone(&self.schema), None).await?;
+        Ok(Some(LeftRows { rows, deleted: data.deleted.clone(), next: 0 }))
+    }
+}
+
+/// The rows of a file that are not gone.
+struct LeftRows {
+    rows: DataFileRows,
+    deleted: RoaringTreemap,
+    next: u64,
+}
+
+impl Iterator for LeftRows {
+    type Item = LakeResult<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = match self.rows.next()? {
+            Ok(batch) => batch,
+            Err(error) => return Some(Err(error)),
+        };
+        let end = self.next + batch.num_rows() as u64;
+        let left: BooleanArray = (self.next..end).map(|row| Some(!self.deleted.contains(row))).collect();
+        self.next = end;
+        Some(arrow::compute::filter_record_batch(&batch, &left).map_err(Into::into))
     }
 }

@@ -172,6 +172,8 @@ fn node(resource_type: ResourceType, name: &str, raw_code: &str, depends_on: &[&
         _ => "models",
     };
     Node {
+        function: None,
+        functions: Vec::new(),
         unique_id: UniqueId::new(format!("{resource_type}.shop.{name}")),
         resource_type,
         name: name.to_string(),

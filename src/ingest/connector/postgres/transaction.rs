@@ -9,8 +9,8 @@ use super::decode::{Kind, append};
 use super::message::{Body, Old, Piece, Relation, Tuple, Value, message, piece};
 use super::position;
 use crate::ingest::IngestError;
-use crate::ingest::rows::{Change, Layout, Op, Origin, Rows, Segment};
-use arrow::array::BooleanArray;
+use crate::ingest::piece::Settlement;
+use crate::ingest::rows::{Change, Layout, Op, Origin, Rows};
 use crate::ingest::window::Window;
 
 /// Microseconds between 1970 and 2000, from which the server counts.
@@ -100,7 +100,8 @@ impl Reader {
             Body::StreamStart { xid } => {
                 self.streamed = Some(xid);
                 let tables = self.tables.len();
-                let fresh = || Open { rows: Window::new(tables), relations: Relations::new(), undone: HashSet::new(), ordinal: 0 };
+                let fresh =
+                    || Open { rows: Window::new(tables), relations: Relations::new(), undone: HashSet::new(), ordinal: 0 };
                 self.open.entry(xid).or_insert_with(fresh);
                 Ok(())
             }
@@ -131,12 +132,10 @@ impl Reader {
     fn commit(&mut self, xid: u32, (mark, committed_at): (i64, i64), window: &mut Window) -> Result<(), IngestError> {
         if let Some(mut open) = self.open.remove(&xid) {
             self.relations.extend(open.relations);
-            for (table, segments) in open.rows.take()?.into_iter().enumerate() {
-                let left = segments.into_iter().map(|segment| settled(segment, &open.undone, mark, committed_at));
-                let left: Vec<Segment> = left.collect::<Result<_, _>>()?;
-                let left: Vec<Segment> = left.into_iter().filter(|segment| !segment.changes.is_empty()).collect();
-                if !left.is_empty() {
-                    window.append(table, left)?;
+            let settlement = Settlement { mark, committed_at, undone: Arc::new(open.undone) };
+            for (table, pieces) in open.rows.take()?.into_iter().enumerate() {
+                if !pieces.is_empty() {
+                    window.append(table, pieces.into_iter().map(|piece| piece.settled(settlement.clone())).collect())?;
                 }
             }
         }
@@ -216,23 +215,6 @@ fn mark(commit_lsn: u64) -> i64 {
     i64::try_from(commit_lsn).map_or(i64::MAX, |lsn| lsn.saturating_add(1))
 }
 
-/// Rows of a transaction that is committed now, without those that were undone in it.
-fn settled(segment: Segment, undone: &HashSet<u32>, mark: i64, committed_at: i64) -> Result<Segment, IngestError> {
-    let counts = |change: &Change| !undone.contains(&change.origin.xid);
-    let batch = match segment.changes.iter().all(counts) {
-        true => segment.batch,
-        false => {
-            let mask: BooleanArray = segment.changes.iter().map(|change| Some(counts(change))).collect();
-            arrow::compute::filter_record_batch(&segment.batch, &mask)?
-        }
-    };
-    let settle = |mut change: Change| {
-        (change.origin.mark, change.origin.committed_at) = (mark, committed_at);
-        change
-    };
-    Ok(Segment { batch, changes: segment.changes.into_iter().filter(counts).map(settle).collect() })
-}
-
 /// Puts changes of one table into its rows.
 struct Into<'a> {
     table: &'a Table,
@@ -252,9 +234,11 @@ impl Into<'_> {
             Body::Update { old: Some(old), new, .. } => {
                 let (Old::Key(before) | Old::Whole(before)) = old;
                 let whole = matches!(old, Old::Whole(_)).then_some(before);
-                let is_moved = self.known.key.iter().any(|&column| {
-                    new.get(column) != before.get(column) && new.get(column) != Some(&Value::Unchanged)
-                });
+                let is_moved = self
+                    .known
+                    .key
+                    .iter()
+                    .any(|&column| new.get(column) != before.get(column) && new.get(column) != Some(&Value::Unchanged));
                 if !is_moved {
                     return self.row(rows, new, whole, (Op::Update, origin, false));
                 }
@@ -275,7 +259,8 @@ impl Into<'_> {
         (op, origin, moved): (Op, Origin, bool),
     ) -> Result<(), IngestError> {
         if values.len() != self.known.places.len() {
-            let message = format!("{}: a row has {} values for {} columns", self.table.quoted(), values.len(), self.known.places.len());
+            let message =
+                format!("{}: a row has {} values for {} columns", self.table.quoted(), values.len(), self.known.places.len());
             return Err(IngestError::new("ingest-protocol", message));
         }
         let mut unset = Vec::new();
