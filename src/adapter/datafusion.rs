@@ -158,8 +158,6 @@ fn config(settings: Option<&Json>, threads: usize) -> Result<SessionConfig, Adap
     // Small results are common, and each of `threads` models runs at once: partitions are for big ones.
     options.execution.planning_concurrency = cores.min(threads.max(1)).max(1);
     options.sql_parser.collect_spans = true;
-    // Aggregates over a sorted subquery are promised its order (`sql::sorted_input`); sorts that nobody needs go when plans are optimized.
-    options.sql_parser.enable_subquery_sort_elimination = false;
     if let Some(Json::Object(map)) = settings {
         for (key, value) in map {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_string);

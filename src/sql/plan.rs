@@ -85,7 +85,10 @@ async fn plan_over(state: &SessionState, from: &dyn Tables, mut statement: State
     travel::table_changes(&mut statement)?;
     let places = Places::of(&statement);
     let tables = tables(state, from, &statement).await.map_err(|e| places.explain(&e, state))?;
-    let provider = Provider { state, tables, expr_planners: expr_planners(state) };
+    // Aggregates over a sorted subquery are given its order; sorts that nobody needs go when plans are optimized.
+    let mut config = state.config_options().as_ref().clone();
+    config.sql_parser.enable_subquery_sort_elimination = false;
+    let provider = Provider { state, tables, expr_planners: expr_planners(state), config };
     rewrite::rewrite(&mut statement, &provider)?;
     let is_query = matches!(statement, Statement::Query(_));
     let planner = SqlToRel::new_with_options(&provider, options());
@@ -186,6 +189,8 @@ struct Provider<'a> {
     state: &'a SessionState,
     tables: Sources,
     expr_planners: Vec<Arc<dyn ExprPlanner>>,
+    /// The options to plan with.
+    config: ConfigOptions,
 }
 
 impl ColumnLookup for Provider<'_> {
@@ -262,7 +267,7 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn options(&self) -> &ConfigOptions {
-        self.state.config_options()
+        &self.config
     }
 
     fn udf_names(&self) -> Vec<String> {

@@ -694,7 +694,7 @@ fn the_manifest_written_is_the_manifest_dbt_wrote() {
     let metadata = &ours["metadata"];
     assert_eq!(metadata["dbt_schema_version"], dbts["metadata"]["dbt_schema_version"]);
     assert_eq!(metadata["generated_at"], "2026-01-02T03:04:05.678901Z");
-    assert_eq!(metadata["invocation_started_at"], "2026-01-02T03:04:00+00:00");
+    assert_eq!(metadata["invocation_started_at"], "2026-01-02T03:04:00Z");
     for section in keys(&dbts).iter().filter(|section| *section != "metadata") {
         assert_eq!(keys(&ours[section]), keys(&dbts[section]), "{section}");
         for (id, entry) in dbts[section].as_object().expect("a section") {
@@ -759,7 +759,7 @@ fn run_results_have_the_shape_of_v6() {
             "dbt_version": "1.12.6",
             "generated_at": "2026-01-02T03:04:05.678901Z",
             "invocation_id": "00000000-0000-4000-8000-000000000000",
-            "invocation_started_at": "2026-01-02T03:04:00+00:00",
+            "invocation_started_at": "2026-01-02T03:04:00Z",
             "env": {"CI": "1"},
         },
         "results": [{
