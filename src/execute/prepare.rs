@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::external;
+use super::{external, query_comment};
 use super::session::Session;
 use crate::adapter::Operation;
 use crate::name::UniqueId;
@@ -10,6 +10,12 @@ use crate::name::UniqueId;
 /// Stages the external sources the plan reads, and makes every schema it writes to, once. What fails blocks the nodes that
 /// need it, with the engine's message.
 pub(super) async fn prepare(session: &mut Session) {
+    if let Err(error) = query_comment::check(session) {
+        let reason = format!("the query comment could not be made: {}", error.message);
+        let steps = session.run.plan.steps.iter();
+        session.blocked = steps.map(|step| (step.unique_id.clone(), reason.clone())).collect();
+        return;
+    }
     let failed = external::stage(session).await;
     session.blocked.extend(external::blocked_nodes(session, &failed));
     let blocked = create_schemas(session).await;

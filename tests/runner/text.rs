@@ -17,6 +17,8 @@ static REPLACEMENTS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\d+ hours? \d+ minutes? and [0-9.]+ seconds?( \([0-9.]+s\))?", "[TIME]"),
         (r"\bin [0-9.]+ ?(s|ms|seconds)\b", "in [TIME]"),
         (r"headwater[ =]\d+\.\d+\.\d+", "headwater [VERSION]"),
+        // Those that come with the program count too, and there are more of them with time.
+        (r"(?m)^(Found .*?)\b\d+ macros", "${1}[N] macros"),
         (r"(?m)[ \t]+$", ""),
     ]
     .map(|(pattern, replacement)| (Regex::new(pattern).expect("the patterns are fixed"), replacement))
