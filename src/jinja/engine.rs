@@ -50,6 +50,8 @@ pub struct JinjaSettings {
     pub invocation_args: JsonMap,
     /// `builtins.ref.config`: the project, its packages and the target as a dictionary, without secrets.
     pub runtime_config: JsonMap,
+    /// Whether a package's materialization replaces the built-in one of its name without being asked to.
+    pub packages_replace_materializations: bool,
     /// `dbt_metadata_envs`: variables that begin with `DBT_ENV_CUSTOM_ENV_`, without that prefix.
     pub metadata_env: JsonMap,
 }
@@ -71,6 +73,7 @@ impl JinjaSettings {
             invocation_args: JsonMap::new(),
             metadata_env: JsonMap::new(),
             runtime_config: JsonMap::new(),
+            packages_replace_materializations: false,
         }
     }
 }

@@ -168,6 +168,8 @@ fn settings(
     let mut settings = JinjaSettings::new(&project.name, &project.target.adapter_type);
     settings.macros = parse::macro_sources(macros);
     settings.target = project.target.context();
+    let explicit = project.flags.get("require_explicit_package_overrides_for_builtin_materializations");
+    settings.packages_replace_materializations = explicit.and_then(Json::as_bool) == Some(false);
     let environment = world.environment();
     settings.env = Arc::new(move |name| environment.get(name).cloned());
     for rule in &project.own_package().dispatch {
