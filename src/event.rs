@@ -73,6 +73,12 @@ pub enum Event {
         text: String,
         info: bool,
     },
+    /// A statement on its way to the database; for debug level only.
+    Statement {
+        /// Who sends it: dbt's name of the connection.
+        connection: String,
+        sql: String,
+    },
     /// Jinja's `print(…)`: output of its own, shown even when the console is quiet.
     Print {
         text: String,

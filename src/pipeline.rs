@@ -316,8 +316,8 @@ pub async fn docs(loaded: &mut Loaded, request: &DocsRequest, invocation: &Invoc
                 .fail();
         }
         keep_compiled(loaded, &outcome);
+        write_manifest(loaded, invocation)?;
     }
-    write_manifest(loaded, invocation)?;
     let relations = if request.catalog { relations(&loaded.manifest) } else { Vec::new() };
     let entries = adapter.catalog(&relations).await.map_err(|error| Box::new(Diagnostic::error(error.code, error.message)))?;
     let path = loaded.project.target_path.join("catalog.json");

@@ -231,7 +231,7 @@ fn arrow_schema(schema: &DFSchema) -> arrow::datatypes::Schema {
 #[async_trait]
 impl Adapter for DataFusion {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { late_bound_views: true, merge: true, add_column: true }
+        Capabilities { late_bound_views: true, merge: true, add_column: true, longest_name: None }
     }
 
     async fn query(&self, sql: &str, limit: Option<usize>) -> Result<Rows, AdapterError> {

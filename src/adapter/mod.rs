@@ -39,6 +39,8 @@ pub struct Capabilities {
     pub merge: bool,
     /// `alter table … add column`.
     pub add_column: bool,
+    /// How many characters a relation's name may have.
+    pub longest_name: Option<usize>,
 }
 
 /// How rows enter a table that exists already.
@@ -275,6 +277,10 @@ pub trait Adapter: Send + Sync {
     }
     /// Ends this session's work: what is not committed is undone, and its connection is free for the next node.
     async fn end(&self) {}
+    /// A result's columns with the types that dbt's driver names, which are coarser: what contracts are compared by.
+    fn driver_columns(&self, columns: Vec<ColumnType>) -> Vec<ColumnType> {
+        columns
+    }
     /// One or more statements with the engine's word on the last one. `begin`: within a transaction that [`commit`](Self::commit)
     /// ends.
     async fn answer(&self, sql: &str, begin: bool) -> Result<Answer, AdapterError> {
@@ -392,7 +398,7 @@ pub const ADAPTERS: &[AdapterKind] = &[
         },
     },
     AdapterKind {
-        types: &["postgres"],
+        types: &["postgres", "redshift"],
         connect: |target| Ok(Arc::new(postgres::Postgres::connect(target.database, target.threads, target.settings)?)),
     },
 ];

@@ -81,7 +81,7 @@ fn text(cell: Option<&Cell>) -> String {
 #[async_trait]
 impl Adapter for Postgres {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { late_bound_views: false, merge: true, add_column: true }
+        Capabilities { late_bound_views: false, merge: true, add_column: true, longest_name: Some(63) }
     }
 
     fn builds_by_macros(&self) -> bool {
@@ -97,6 +97,10 @@ impl Adapter for Postgres {
         if let Some(session) = &self.session {
             session.end().await;
         }
+    }
+
+    fn driver_columns(&self, columns: Vec<ColumnType>) -> Vec<ColumnType> {
+        columns.into_iter().map(|column| ColumnType { data_type: value::driver_type(&column.data_type), ..column }).collect()
     }
 
     async fn clear_transaction(&self) {

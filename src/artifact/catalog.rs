@@ -94,7 +94,7 @@ fn stats(entry: &CatalogEntry) -> IndexMap<&str, Json> {
         "label": "Has Stats?",
         "value": !entry.stats.is_empty(),
         "include": false,
-        "description": "Whether the database keeps statistics of this relation",
+        "description": "Indicates whether there are statistics for this table",
     });
     stats.insert("has_stats", has_stats);
     stats

@@ -135,6 +135,10 @@ impl EventSink for JsonPrinter {
                 let data = json!({"msg": text});
                 self.print(Line::new(name, level, text, data));
             }
+            Event::Statement { connection, sql } => {
+                let data = json!({"conn_name": connection, "sql": sql});
+                self.print(Line::new(("SQLQuery", "E016"), LogLevel::Debug, line::statement(&connection, &sql), data));
+            }
             Event::Print { text } => {
                 let data = json!({"msg": text});
                 self.print(Line::new(("PrintEvent", "Z052"), LogLevel::Info, text, data));

@@ -15,6 +15,11 @@ pub struct Manner {
     pub compiling: bool,
 }
 
+/// A statement that goes to the database.
+pub fn statement(connection: &str, sql: &str) -> String {
+    format!("On {connection}: {sql}")
+}
+
 /// `2 of 7 START sql view model main.stg_orders ........ [RUN]`.
 pub fn started(index: usize, total: usize, node: &NodeInfo, manner: Manner) -> String {
     format!("{} [RUN]", dotted(&format!("{index} of {total} START {}", describe(node)), manner.width))
@@ -179,7 +184,8 @@ fn outcome(node: &NodeInfo, result: &NodeResult, manner: Manner) -> (LogLevel, S
                 ResourceType::UnitTest => "unit_test",
                 _ => "relation",
             };
-            (LogLevel::Info, format!("SKIP {kind} {}", node.display_name), style.yellow("SKIP"))
+            let name = if kind == "unit_test" { &node.name } else { &node.display_name };
+            (LogLevel::Info, format!("SKIP {kind} {name}"), style.yellow("SKIP"))
         }
         Status::PartialSuccess => {
             let message = result.message.clone().unwrap_or_default();

@@ -155,6 +155,7 @@ impl EventSink for TextPrinter {
             Event::Message { text, info } => {
                 self.line(if info { LogLevel::Info } else { LogLevel::Debug }, &text);
             }
+            Event::Statement { connection, sql } => self.line(LogLevel::Debug, &line::statement(&connection, &sql)),
             Event::Print { text } if self.output.is_console() => self.print(&text),
             Event::Print { text } => self.line(LogLevel::Info, &text),
             Event::RunStarted { counts, threads } => self.run_started(&counts, threads),

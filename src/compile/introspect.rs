@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapter::{Adapter, AdapterError, ExternalTable, Operation};
 use crate::diagnostic::{Diagnostic, Outcome};
+use crate::event::{Event, EventSink};
 use crate::jinja::Introspect;
 use crate::manifest::{Manifest, Source};
 use crate::name::{Relation, RelationType, quote_identifier};
@@ -23,9 +24,69 @@ pub struct AdapterIntrospect {
     pub handle: Handle,
     /// A query under way is given up when this is cancelled.
     pub cancel: CancellationToken,
+    /// Hears of every statement, at debug level.
+    pub events: Arc<dyn EventSink>,
+    pub label: QueryLabel,
+}
+
+/// What marks the statements of one connection.
+#[derive(Clone, Debug, Default)]
+pub struct QueryLabel {
+    /// dbt's name of the connection.
+    pub connection: String,
+    pub comment: Option<QueryComment>,
+}
+
+/// `query-comment`: text that goes with every statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryComment {
+    pub text: String,
+    /// Behind the statement, not before it.
+    pub append: bool,
+}
+
+impl QueryComment {
+    /// The statement with the comment, and how many lines further down it begins.
+    fn on(&self, sql: &str) -> (String, u32) {
+        let text = self.text.trim();
+        if self.append {
+            let sql = sql.trim_end();
+            let (sql, end) = sql.strip_suffix(';').map_or((sql, ""), |sql| (sql, ";"));
+            return (format!("{sql}\n/* {text} */{end}"), 0);
+        }
+        let lines = u32::try_from(text.matches('\n').count()).unwrap_or(0) + 1;
+        (format!("/* {text} */\n{sql}"), lines)
+    }
 }
 
 impl AdapterIntrospect {
+    /// The same for another connection's name and comment.
+    #[must_use]
+    pub fn labelled(self, label: QueryLabel) -> Self {
+        Self { label, ..self }
+    }
+
+    /// The statement as it is sent: with its comment, told to who listens.
+    fn told(&self, sql: &str) -> (String, u32) {
+        let (sent, shift) = match &self.label.comment {
+            Some(comment) if !sql.trim().is_empty() => comment.on(sql),
+            _ => (sql.to_string(), 0),
+        };
+        if self.adapter.builds_by_macros() {
+            self.events.emit(Event::Statement { connection: self.label.connection.clone(), sql: sent.clone() });
+        }
+        (sent, shift)
+    }
+
+    fn answer(&self, sql: &str, begin: bool) -> Outcome<Answer> {
+        let (sent, shift) = self.told(sql);
+        let moved = |mut error: AdapterError| {
+            error.position = error.position.map(|(line, column)| (line.saturating_sub(shift).max(1), column));
+            error
+        };
+        self.wait(Some(sql), async { self.adapter.answer(&sent, begin).await.map_err(moved) })
+    }
+
     fn wait<T>(&self, sql: Option<&str>, work: impl Future<Output = Result<T, AdapterError>>) -> Outcome<T> {
         let outcome = self.handle.block_on(async {
             tokio::select! {
@@ -48,11 +109,18 @@ impl AdapterIntrospect {
 
 impl Introspect for AdapterIntrospect {
     fn query(&self, sql: &str) -> Outcome<Rows> {
-        self.wait(Some(sql), self.adapter.execute(sql))
+        match self.adapter.builds_by_macros() {
+            true => self.answer(sql, false).map(|answer| answer.rows),
+            false => self.wait(Some(sql), self.adapter.execute(sql)),
+        }
+    }
+
+    fn query_columns(&self, sql: &str) -> Outcome<Vec<ColumnType>> {
+        self.query(sql).map(|rows| self.adapter.driver_columns(rows.columns))
     }
 
     fn execute(&self, sql: &str, begin: bool) -> Outcome<Answer> {
-        self.wait(Some(sql), self.adapter.answer(sql, begin))
+        self.answer(sql, begin)
     }
 
     fn commit(&self) -> Outcome<()> {

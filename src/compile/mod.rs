@@ -35,7 +35,7 @@ pub use batch::{Batch, BatchPlan, BatchSize, Window, in_order, iso, moment};
 pub use dictionary::{graph_dictionary, node_dictionary};
 pub use ephemeral::inject_ctes;
 pub use fixture::{Fixture, FixtureRows, expected_sql, fixture_sql};
-pub use introspect::{AdapterIntrospect, external_table};
+pub use introspect::{AdapterIntrospect, QueryComment, QueryLabel, external_table};
 pub use lookup::Lookup;
 pub use scope::{CompileScope, with_batch};
 pub use source_map::{Origin, SourceMap};
@@ -74,6 +74,8 @@ pub struct CompileFlags {
     pub sample: Option<Window>,
     /// `--defer`: where a `ref` finds nodes that are not built here.
     pub deferred: Arc<HashMap<UniqueId, Relation>>,
+    /// `--warn-error`: what Jinja warns of is a mistake.
+    pub warn_error: bool,
     /// `selected_resources`: what the command works on.
     pub selected: Arc<Vec<UniqueId>>,
 }
@@ -91,6 +93,8 @@ pub struct CompileContext {
     pub database: Option<Arc<dyn Introspect>>,
     pub events: Arc<dyn EventSink>,
     pub flags: CompileFlags,
+    /// `thread_id`: the worker that a node runs on.
+    pub thread: Arc<str>,
     pub(crate) lookup: Arc<Lookup>,
     graph: Arc<OnceLock<Value>>,
     ephemerals: Arc<Mutex<HashMap<UniqueId, Arc<ephemeral::Slot>>>>,
@@ -106,12 +110,18 @@ impl CompileContext {
     ) -> Arc<Self> {
         let lookup = Arc::new(Lookup::new(&manifest, &project.name));
         let (graph, ephemerals) = (Arc::default(), Arc::default());
-        Arc::new(Self { manifest, jinja, project, database, events, flags, lookup, graph, ephemerals })
+        let thread = Arc::from("MainThread");
+        Arc::new(Self { manifest, jinja, project, database, events, flags, thread, lookup, graph, ephemerals })
     }
 
     /// The same context over another connection to the database: one node's own.
     pub fn over(&self, database: Arc<dyn Introspect>) -> Arc<Self> {
         Arc::new(Self { database: Some(database), ..self.clone() })
+    }
+
+    /// The same context on a thread of this name.
+    pub fn on_thread(&self, thread: &str) -> Arc<Self> {
+        Arc::new(Self { thread: thread.into(), ..self.clone() })
     }
 
     /// `graph`: the project as dbt's dictionary, built when first asked for.

@@ -111,7 +111,10 @@ impl CompileScope {
             .fail();
         }
         self.ephemeral.lock().unwrap_or_else(PoisonError::into_inner).insert(node.unique_id.clone());
-        let rendered = Some(cte_name(&node.alias));
+        let name = cte_name(&node.alias);
+        let cte = Relation::new(None, None, &name);
+        let narrowed = self.narrowed(&cte, &node.config, &node.columns);
+        let rendered = Some(narrowed.map_or_else(|| name.clone(), |text| text.replace(&cte.render(), &name)));
         Ok(RefAnswer { relation, relation_type: Some(RelationType::Ephemeral), rendered })
     }
 
@@ -310,7 +313,11 @@ impl NodeScope for CompileScope {
         let delimiter = node.config_str("delimiter").and_then(|text| text.chars().next()).unwrap_or(',');
         let types = node.config.get("column_types").and_then(Json::as_object);
         let given: Vec<String> = types.into_iter().flatten().map(|(name, _)| name.clone()).collect();
-        seed_rows(&file, delimiter, &given).map_err(|error| {
+        let read = seed_rows(&file, delimiter, &given).map(|rows| match self.context.flags.empty {
+            true => Rows { rows: Vec::new(), ..rows },
+            false => rows,
+        });
+        read.map_err(|error| {
             let diagnostic = Diagnostic::error(error.code, error.message);
             Box::new(match error.help {
                 Some(help) => diagnostic.help(help),
@@ -325,6 +332,7 @@ impl NodeScope for CompileScope {
         }
         match name {
             "graph" => Some(self.context.graph()),
+            "thread_id" => Some(Value::from(&*self.context.thread)),
             "selected_resources" => {
                 let selected = self.context.flags.selected.iter().map(|id| id.as_str());
                 Some(value_of(&Json::from_iter(selected)))
@@ -339,6 +347,10 @@ impl NodeScope for CompileScope {
 
     fn print(&self, text: &str) {
         self.context.events.emit(Event::Print { text: text.to_string() });
+    }
+
+    fn warns_are_errors(&self) -> bool {
+        self.context.flags.warn_error
     }
 
     fn warn(&self, text: &str) {

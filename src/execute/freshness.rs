@@ -44,12 +44,17 @@ pub async fn source_freshness(run: RunRequest) -> FreshnessOutcome {
     FreshnessOutcome { sources, run: super::finish(&session, results, started) }
 }
 
+/// Whether a source's criteria ask for anything: a count and a period of one of the two.
+fn is_asked(freshness: &Json) -> bool {
+    let is_time = |time: &Json| !time["count"].is_null() && !time["period"].is_null();
+    is_time(&freshness["warn_after"]) || is_time(&freshness["error_after"])
+}
+
 async fn check_all(session: &Arc<Session>) -> Vec<FreshnessResult> {
     let unstaged = external::stage(session).await;
     let steps = session.run.plan.steps.iter();
     let sources: Vec<Source> = steps.filter_map(|step| session.run.manifest.sources.get(&step.unique_id)).cloned().collect();
-    let sources: Vec<Source> =
-        sources.into_iter().filter(|source| source.freshness.as_ref().is_some_and(Json::is_object)).collect();
+    let sources: Vec<Source> = sources.into_iter().filter(|source| source.freshness.as_ref().is_some_and(is_asked)).collect();
     let total = sources.len();
     let checks = sources.into_iter().enumerate().map(|(at, source)| {
         let (session, failed) = (session.clone(), unstaged.get(&source.unique_id).cloned());

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::clock::Clock;
 use super::message::{Failure, Sent};
 use super::node::blank_result;
-use super::session::{Session, node_info};
+use super::session::{self, Session, node_info};
 use super::target;
 use crate::adapter::Adapter;
 use crate::artifact::TargetFolder;
@@ -174,7 +174,7 @@ fn result_value(session: &Session, result: &NodeResult) -> Value {
 
 /// Runs hooks one after the other; after one that failed, the rest are skipped.
 async fn run_project_hooks(session: &Arc<Session>, ids: &[UniqueId], kind: &str, extras: Extras) -> Vec<NodeResult> {
-    let (context, connection) = session.node_context();
+    let (context, connection) = session.node_context(&session::Place::main("master"));
     if let Some(connection) = &connection {
         connection.clear_transaction().await;
     }

@@ -11,6 +11,7 @@ use super::hook::When;
 use super::message::Failure;
 use super::node::{self, blank_result};
 use super::session::{Session, node_info};
+use super::templated::Part;
 use crate::compile::{Batch, BatchPlan, Window, in_order};
 use crate::event::{BatchInfo, Event};
 use crate::manifest::Node;
@@ -161,7 +162,7 @@ async fn step(session: &Arc<Session>, node: &Arc<Node>, place: Place, thread_id:
         (false, true) => &[When::After, When::AfterEnd],
         (false, false) => &[],
     };
-    let outcome = node::batch_step(session, node, (batch, is_incremental), moments).await;
+    let outcome = node::batch_step(session, node, Part { batch, is_incremental, moments, thread: thread_id }).await;
     let mut result = blank_result(session, node, thread_id.to_string());
     result.execution_time = clock.elapsed();
     let done = outcome.is_ok();

@@ -18,6 +18,7 @@ mod microbatch;
 mod node;
 mod operation;
 mod prepare;
+mod query_comment;
 mod scheduler;
 mod script;
 mod session;

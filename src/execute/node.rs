@@ -7,12 +7,12 @@ use serde_json::{Map, Value as Json};
 use super::clock::Clock;
 use super::hook::{self, When};
 use super::message::{CompiledFile, Failure, Sent};
-use super::session::Session;
+use super::session::{Place, Session};
 use super::test_outcome::{Counted, judge};
 use super::{clone, contract, microbatch, script, snapshot, strategy, target, templated};
 use crate::adapter::{AdapterError, Effect, Operation};
 use crate::artifact::TargetFolder;
-use crate::compile::{Batch, CompileContext, CompiledNode, compile, compile_batch};
+use crate::compile::{CompileContext, CompiledNode, compile, compile_batch};
 use crate::event::Event;
 use crate::manifest::Node;
 use crate::materialization::{self, Facts, Input, RelationState, Work};
@@ -52,7 +52,7 @@ pub(super) async fn run(session: &Arc<Session>, node: &Arc<Node>, thread_id: Str
     }
     let mut clock = Clock::start();
     let mut compiled = None;
-    let outcome = work(session, node, &mut clock, &mut compiled).await;
+    let outcome = work(session, node, &thread_id, (&mut clock, &mut compiled)).await;
     let mut result = blank_result(session, node, thread_id);
     result.execution_time = clock.elapsed();
     result.timing = clock.timing;
@@ -99,24 +99,38 @@ pub(super) fn blank_result(session: &Session, node: &Node, thread_id: String) ->
 async fn work(
     session: &Arc<Session>,
     node: &Arc<Node>,
-    clock: &mut Clock,
-    kept: &mut Option<CompiledNode>,
+    thread: &str,
+    (clock, kept): (&mut Clock, &mut Option<CompiledNode>),
 ) -> Result<Done, Failure> {
     if let Some(reason) = session.blocked.get(&node.unique_id) {
         return Err(Failure::Runtime(reason.clone()));
     }
     let world = session.run.world.clone();
+    if session.run.plan.verb == Verb::Clone && session.run.adapter.builds_by_macros() {
+        return cloned_by_macro(session, node, thread).await;
+    }
     if session.run.plan.verb == Verb::Clone {
         let cloned = clock.time("execute", world.as_ref(), clone::clone(session, node)).await?;
         return Ok(cloned.as_ref().map_or_else(Done::nothing, Done::of));
     }
     // Where the adapter has connections, the node has one of its own for all it does.
-    let (context, connection) = session.node_context();
+    let (context, connection) = session.node_context(&Place::of_node(node, thread));
     let outcome = compile_and_build(session, node, &context, (clock, kept)).await;
     if let Some(connection) = connection {
         connection.end().await;
     }
     outcome
+}
+
+/// `clone` by the materialization of that name, which sees what is to be cloned as `defer_relation`.
+async fn cloned_by_macro(session: &Arc<Session>, node: &Arc<Node>, thread: &str) -> Result<Done, Failure> {
+    let Some(found) = session.run.jinja.find_materialization("clone") else { return Ok(Done::nothing()) };
+    let (context, connection) = session.node_context(&Place::of_node(node, thread));
+    let outcome = templated::clone(session, node, &context, found.macro_id).await;
+    if let Some(connection) = connection {
+        connection.end().await;
+    }
+    outcome.map(|done| done.unwrap_or_else(Done::nothing))
 }
 
 async fn compile_and_build(
@@ -154,15 +168,11 @@ async fn compile_step(session: &Arc<Session>, node: &Arc<Node>, context: &Arc<Co
 }
 
 /// One batch of a microbatch model: compiled for its stretch of time, written, with the hooks of `moments` around it.
-pub(super) async fn batch_step(
-    session: &Arc<Session>,
-    node: &Arc<Node>,
-    (batch, is_incremental): (Batch, bool),
-    moments: &[When],
-) -> Result<Effect, Failure> {
+pub(super) async fn batch_step(session: &Arc<Session>, node: &Arc<Node>, part: templated::Part<'_>) -> Result<Effect, Failure> {
     if let Some(macro_id) = templated::macro_of(session, node) {
-        return templated_batch(session, node, (batch, is_incremental), moments, macro_id).await;
+        return templated_batch(session, node, part, macro_id).await;
     }
+    let templated::Part { batch, moments, .. } = part;
     let (context, subject) = (session.context.clone(), node.clone());
     let compiled = session.blocking(move || compile_batch(&subject, &context, batch)).await?;
     let label = batch.label();
@@ -200,17 +210,16 @@ pub(super) async fn batch_step(
 async fn templated_batch(
     session: &Arc<Session>,
     node: &Arc<Node>,
-    (batch, is_incremental): (Batch, bool),
-    moments: &[When],
+    part: templated::Part<'_>,
     macro_id: UniqueId,
 ) -> Result<Effect, Failure> {
-    let (context, connection) = session.node_context();
+    let batch = part.batch;
+    let (context, connection) = session.node_context(&Place::of_node(node, part.thread));
     let work = async {
         let (rendered_in, subject) = (context.clone(), node.clone());
         let compiled = session.blocking(move || compile_batch(&subject, &rendered_in, batch)).await?;
         target::write_batch(session, TargetFolder::Compiled, node, &batch.label(), &compiled.sql)
             .map_err(|error| cannot_write(&error))?;
-        let part = templated::Part { batch, is_incremental, moments };
         templated::build_batch(session, node, (&compiled, &context), macro_id, &part).await
     };
     let outcome = work.await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::clock::Clock;
 use super::message::Failure;
-use super::session::Session;
+use super::session::{Place, Session};
 use super::{RunOutcome, RunRequest};
 use crate::compile::{CompileScope, Extras, value_of};
 use crate::jinja::MacroCall;
@@ -49,7 +49,7 @@ pub async fn run_operation(run: RunRequest, name: &str, args: &JsonMap) -> RunOu
 }
 
 async fn call(session: &Arc<Session>, package: Option<String>, name: String, args: JsonMap) -> Result<(), Failure> {
-    let (context, connection) = session.node_context();
+    let (context, connection) = session.node_context(&Place::main(&format!("macro_{name}")));
     if let Some(connection) = &connection {
         connection.clear_transaction().await;
     }

@@ -2,14 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::external;
 use super::session::Session;
+use super::{external, query_comment};
 use crate::adapter::Operation;
 use crate::name::UniqueId;
 
 /// Stages the external sources the plan reads, and makes every schema it writes to, once. What fails blocks the nodes that
 /// need it, with the engine's message.
 pub(super) async fn prepare(session: &mut Session) {
+    if let Err(error) = query_comment::check(session) {
+        let reason = format!("the query comment could not be made: {}", error.message);
+        let steps = session.run.plan.steps.iter();
+        session.blocked = steps.map(|step| (step.unique_id.clone(), reason.clone())).collect();
+        return;
+    }
     let failed = external::stage(session).await;
     session.blocked.extend(external::blocked_nodes(session, &failed));
     let blocked = create_schemas(session).await;

@@ -236,6 +236,10 @@ impl<'a> Walk<'a> {
             self.take_index(step);
         }
         let mut result = self.blank(step);
+        if cause.is_some() {
+            // dbt's workers do the skipping; `results` in on-run-end leaves out what ended on the main thread.
+            result.thread_id = "Thread-1 (worker)".to_string();
+        }
         if let Some(Cause::Ephemeral(parent)) = cause {
             result.message = Some(format!(
                 "Compilation Error in {}, caused by compilation error in referenced ephemeral model {parent}",

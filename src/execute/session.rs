@@ -11,11 +11,12 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::audit::Audit;
+use super::query_comment;
 use super::shared_scan::SharedScans;
 use super::{RunRequest, TypeCheck};
 use crate::adapter::Adapter;
 use crate::artifact::{TargetFolder, target_file};
-use crate::compile::{AdapterIntrospect, CompileContext, CompileFlags, CompiledNode, Typed, Typing};
+use crate::compile::{AdapterIntrospect, CompileContext, CompileFlags, CompiledNode, QueryLabel, Typed, Typing};
 use crate::diagnostic::Outcome;
 use crate::event::{Event, NodeInfo};
 use crate::jinja::Introspect;
@@ -24,6 +25,25 @@ use crate::materialization::{Switches, is_microbatch, stores_failures};
 use crate::name::{ResourceType, UniqueId};
 use crate::plan::Verb;
 use crate::rows::ColumnType;
+
+/// Who a connection is for.
+pub(super) struct Place<'a> {
+    /// dbt's name of the connection: the node's id, `master`, `macro_…`.
+    pub name: &'a str,
+    pub node: Option<&'a Arc<Node>>,
+    /// The worker's name.
+    pub thread: &'a str,
+}
+
+impl<'a> Place<'a> {
+    pub fn main(name: &'a str) -> Self {
+        Self { name, node: None, thread: "MainThread" }
+    }
+
+    pub fn of_node(node: &'a Arc<Node>, thread: &'a str) -> Self {
+        Self { name: node.unique_id.as_str(), node: Some(node), thread }
+    }
+}
 
 pub(super) struct Session {
     pub run: RunRequest,
@@ -87,13 +107,15 @@ impl Session {
     }
 
     /// What a node compiles and builds in: over a connection of its own, which it ends, where the adapter has connections.
-    pub fn node_context(&self) -> (Arc<CompileContext>, Option<Arc<dyn Adapter>>) {
+    pub fn node_context(&self, at: &Place<'_>) -> (Arc<CompileContext>, Option<Arc<dyn Adapter>>) {
+        let context = self.context.on_thread(at.thread);
         match self.run.adapter.session().filter(|_| self.context.database.is_some()) {
             Some(connection) => {
-                let database = Arc::new(introspect(&self.run, connection.clone(), &self.stop));
-                (self.context.over(database), Some(connection))
+                let label = QueryLabel { connection: at.name.to_string(), comment: query_comment::of(self, at) };
+                let database = introspect(&self.run, connection.clone(), &self.stop).labelled(label);
+                (context.over(Arc::new(database)), Some(connection))
             }
-            None => (self.context.clone(), None),
+            None => (context, None),
         }
     }
 
@@ -218,7 +240,8 @@ fn compile_context(run: &RunRequest, stop: &CancellationToken) -> Arc<CompileCon
         (!run.settings.no_introspect).then(|| Arc::new(introspect(run, run.adapter.clone(), stop)) as Arc<dyn Introspect>);
     let (empty, sample) = (run.settings.empty, run.settings.sample);
     let selected = Arc::new(run.plan.steps.iter().map(|step| step.unique_id.clone()).collect());
-    let flags = CompileFlags { empty, sample, deferred: run.settings.deferred.clone(), selected };
+    let flags =
+        CompileFlags { empty, sample, deferred: run.settings.deferred.clone(), warn_error: run.settings.warn_error, selected };
     CompileContext::new(run.manifest.clone(), run.jinja.clone(), run.project.clone(), database, (run.events.clone(), flags))
 }
 
@@ -229,6 +252,8 @@ fn introspect(run: &RunRequest, adapter: Arc<dyn Adapter>, stop: &CancellationTo
         root: run.project.root.clone(),
         handle: Handle::current(),
         cancel: stop.clone(),
+        events: run.events.clone(),
+        label: QueryLabel { connection: "master".to_string(), comment: None },
     }
 }
 

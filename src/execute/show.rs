@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use minijinja::Value;
+
 use super::message::{CompiledFile, Failure, Sent};
 use super::session::Session;
 use super::{RunRequest, external};
-use crate::compile::{SourceMap, compile};
+use crate::compile::{CompileScope, Extras, SourceMap, compile};
+use crate::jinja::MacroCall;
 use crate::manifest::{Checksum, DependsOn, DocsConfig, Node, SharedMap};
 use crate::name::{ResourceType, UniqueId};
 use crate::project::Project;
@@ -71,7 +74,24 @@ async fn rows(session: &Arc<Session>, node: &Arc<Node>, limit: Option<usize>) ->
     }
     let (context, subject) = (session.context.clone(), node.clone());
     let compiled = session.blocking(move || compile(&subject, &context)).await?;
+    if session.run.adapter.builds_by_macros() {
+        let sql = show_sql(session, node, &compiled.sql, limit).await?;
+        return query(session, sql, compiled.source_map, None).await;
+    }
     query(session, compiled.sql, compiled.source_map, limit).await
+}
+
+/// What the macro `get_show_sql` makes of the query: with its header, and as many rows as are asked for.
+async fn show_sql(session: &Arc<Session>, node: &Arc<Node>, sql: &str, limit: Option<usize>) -> Result<String, Failure> {
+    let (context, subject) = (session.context.clone(), node.clone());
+    let header = node.config_str("sql_header").map_or(Value::from(()), Value::from);
+    let args = [Value::from(sql), header, limit.map_or(Value::from(()), Value::from)];
+    let shown = session.blocking(move || {
+        let scope = Arc::new(CompileScope::of_node(&subject, &context, Extras::new()));
+        let call = MacroCall { name: "get_show_sql", package: None, args: &args, kwargs: &[] };
+        context.jinja.call_macro(&call, scope).map(|text| text.to_string())
+    });
+    Ok(shown.await?)
 }
 
 async fn query(session: &Session, sql: String, source_map: SourceMap, limit: Option<usize>) -> Result<(String, Rows), Failure> {

@@ -12,8 +12,10 @@ use super::session::Session;
 use super::target;
 use super::test_outcome::{Counted, judge};
 use crate::artifact::TargetFolder;
-use crate::compile::{Batch, CompileContext, CompileScope, CompiledNode, Extras, node_dictionary, value_of, with_batch};
-use crate::jinja::{Materialized, StatementResult};
+use crate::compile::{
+    Batch, CompileContext, CompileScope, CompiledNode, Extras, node_dictionary, render_in_node, value_of, with_batch,
+};
+use crate::jinja::{Materialized, StatementResult, relation_value};
 use crate::manifest::Node;
 use crate::name::{ResourceType, UniqueId};
 use crate::result::Status;
@@ -39,12 +41,35 @@ pub(super) async fn build(
     context: &Arc<CompileContext>,
     macro_id: UniqueId,
 ) -> Result<Done, Failure> {
-    let scope = CompileScope::of_node(node, context, extras(node, compiled));
+    let longest = session.run.adapter.capabilities().longest_name;
+    if let Some(longest) = longest.filter(|longest| session.builds_relation(node) && node.alias.chars().count() > *longest) {
+        return Err(Failure::Runtime(format!("Relation name '{}' is longer than {longest} characters", node.alias)));
+    }
+    let scope = CompileScope::of_node(node, context, extras(node, compiled, context));
     let made = materialize(session, node, macro_id, scope).await?;
     if let Some(text) = made.written.as_ref().filter(|_| node.resource_type != ResourceType::Seed) {
         target::write(session, TargetFolder::Run, node, text).map_err(|error| cannot_write(&error))?;
     }
     done(session, node, made)
+}
+
+/// The materialization `clone`; none if it had nothing to do.
+pub(super) async fn clone(
+    session: &Arc<Session>,
+    node: &Arc<Node>,
+    context: &Arc<CompileContext>,
+    macro_id: UniqueId,
+) -> Result<Option<Done>, Failure> {
+    let source = session.run.settings.deferred.get(&node.unique_id);
+    let other = source.map_or(Value::from(()), |relation| relation_value(relation.clone()));
+    // A view on what is cloned, where it is not a clone.
+    let sql = source.map(|relation| format!("select * from {relation}")).unwrap_or_default();
+    let extras = Extras::from([("defer_relation".to_string(), other), ("sql".to_string(), Value::from(sql))]);
+    let made = materialize(session, node, macro_id, CompileScope::of_node(node, context, extras)).await?;
+    match made.main {
+        None => Ok(None),
+        Some(_) => done(session, node, made).map(Some),
+    }
 }
 
 /// One batch of a microbatch model.
@@ -54,6 +79,8 @@ pub(super) struct Part<'a> {
     pub is_incremental: bool,
     /// The hooks that run with it.
     pub moments: &'a [When],
+    /// The worker's name.
+    pub thread: &'a str,
 }
 
 /// [`build`] for one batch: what `is_incremental()` says is settled, and only some of the hooks run.
@@ -64,7 +91,7 @@ pub(super) async fn build_batch(
     macro_id: UniqueId,
     part: &Part<'_>,
 ) -> Result<Done, Failure> {
-    let mut extras = extras(node, compiled);
+    let mut extras = extras(node, compiled, context);
     if let Some(model) = extras.get_mut("model") {
         *model = with_batch(model, part.batch);
     }
@@ -111,14 +138,32 @@ fn compiled_path(session: &Session, node: &Node) -> Option<String> {
 }
 
 /// What a materialization sees beside the node's own context.
-fn extras(node: &Node, compiled: &CompiledNode) -> Extras {
+fn extras(node: &Arc<Node>, compiled: &CompiledNode, context: &Arc<CompileContext>) -> Extras {
     let sql = Value::from(compiled.sql.as_str());
     let mut model = node_dictionary(node);
+    resolve_foreign_keys(&mut model, node, context);
     if node.resource_type != ResourceType::Seed {
         model["compiled"] = json!(true);
         model["compiled_code"] = json!(compiled.sql);
     }
     Extras::from([("sql".to_string(), sql.clone()), ("compiled_code".to_string(), sql), ("model".to_string(), value_of(&model))])
+}
+
+/// `to: ref('other')` of foreign keys as the relation it means.
+fn resolve_foreign_keys(model: &mut Json, node: &Arc<Node>, context: &Arc<CompileContext>) {
+    let of_columns = model.get_mut("columns").and_then(Json::as_object_mut).into_iter().flatten();
+    let of_columns = of_columns.filter_map(|(_, column)| column.get_mut("constraints")?.as_array_mut()).flatten();
+    let mut targets: Vec<&mut Json> = of_columns.filter_map(|constraint| constraint.get_mut("to")).collect();
+    let resolve = |target: &mut Json| {
+        let Some(text) = target.as_str().filter(|text| !text.is_empty()) else { return };
+        // What it names was checked when the project was read.
+        if let Ok(relation) = render_in_node("constraint", &format!("{{{{ {text} }}}}"), node, context, Extras::new()) {
+            *target = Json::String(relation);
+        }
+    };
+    targets.drain(..).for_each(resolve);
+    let of_model = model.get_mut("constraints").and_then(Json::as_array_mut).into_iter().flatten();
+    of_model.filter_map(|constraint| constraint.get_mut("to")).for_each(resolve);
 }
 
 #[expect(clippy::result_large_err, reason = "one failure a node, on its way to become the result")]

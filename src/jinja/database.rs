@@ -34,7 +34,7 @@ fn method(name: &str) -> Option<Native> {
             Ok(Value::from(if quotes { quote_identifier(&column) } else { column }))
         },
         "get_relation" => get_relation,
-        "get_columns_in_relation" => |root, state, args| Ok(list(columns_of(root, state, args.require(0, "relation")?)?)),
+        "get_columns_in_relation" => columns_in_relation,
         "get_missing_columns" => missing_columns,
         "list_relations_without_caching" => list_relations_of,
         "list_relations" => list_relations,
@@ -123,6 +123,15 @@ pub(super) fn call_macro(root: &Arc<Root>, state: Vm, name: &str, args: &[Value]
     match root.engine.macros.visible(root.scope.package(), name) {
         Some(index) => root.macro_value(index).call(state, args),
         None => Err(carry(Diagnostic::error("macro-not-found", format!("no macro is called `{name}`")))),
+    }
+}
+
+/// `adapter.get_columns_in_relation`: whatever the macro of that name gives, where relations are known by macros.
+fn columns_in_relation(root: &Arc<Root>, state: Vm, args: &Arguments<'_>) -> Reply {
+    let relation = args.require(0, "relation")?;
+    match by_macros(root) {
+        true => call_macro(root, state, "get_columns_in_relation", std::slice::from_ref(relation)),
+        false => Ok(list(columns_of(root, state, relation)?)),
     }
 }
 
@@ -260,10 +269,8 @@ fn execute(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Reply {
 
 fn columns_of_query(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Reply {
     let Some(database) = reachable(root)? else { return Ok(list(Vec::new())) };
-    let sql = args.text(0, "sql")?;
-    let sql = sql.trim().trim_end_matches(';');
-    let rows = database.query(&format!("select * from (\n{sql}\n) as __query limit 0")).map_err(carry)?;
-    Ok(list(rows.columns.iter().map(column_value).collect()))
+    let columns = database.query_columns(&args.text(0, "sql")?).map_err(carry)?;
+    Ok(list(columns.iter().map(column_value).collect()))
 }
 
 /// What a snapshot does with rows that are gone: `ignore`, `invalidate` or `new_record`. The config handed over is the node's.

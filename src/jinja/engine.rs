@@ -162,6 +162,18 @@ impl Jinja {
         self.rendering(template, &scope, |compiled, root| compiled.render(root)).map(|(text, _)| text)
     }
 
+    /// As [`render`](Self::render), where the text may end with `return(value)` as the body of a macro does.
+    pub fn render_returning(&self, template: &TemplateText, scope: Arc<dyn NodeScope>) -> Outcome<String> {
+        let template = &with_newlines(template);
+        let text = |compiled: minijinja::Template<'_, '_>, root: Value| {
+            compiled.render(root).or_else(|error| match super::invoke::returned(&error) {
+                Some(value) => Ok(value.to_string()),
+                None => Err(error),
+            })
+        };
+        self.rendering(template, &scope, text).map(|(text, _)| text)
+    }
+
     /// As [`render`](Self::render), with the place in the template that each stretch of the text came from.
     pub fn render_traced(&self, template: &TemplateText, scope: Arc<dyn NodeScope>) -> Outcome<Rendered> {
         let template = &with_newlines(template);

@@ -7,6 +7,7 @@ use minijinja::{Error, State, Value};
 use super::arguments::Arguments;
 use super::context::{Native, Root};
 use super::error::carry;
+use super::table;
 use crate::diagnostic::Diagnostic;
 
 /// `exceptions.<name>`.
@@ -38,7 +39,11 @@ pub(super) fn method(name: &str) -> Option<Native> {
 }
 
 fn warn(root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
-    root.scope.warn(&args.require(0, "msg")?.to_string());
+    let text = args.require(0, "msg")?.to_string();
+    if root.scope.warns_are_errors() {
+        return Err(raised("jinja-warning", text));
+    }
+    root.scope.warn(&text);
     Ok(Value::from(""))
 }
 
@@ -66,11 +71,39 @@ fn not_implemented(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Argumen
 }
 
 fn contract(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {
-    let (declared, given) = (args.require(0, "yaml_columns")?, args.require(1, "sql_columns")?);
+    let columns = |index, name| -> Result<Vec<[String; 2]>, Error> {
+        let part = |column: &Value, key: &str| column.get_attr(key).map(|value| value.to_string());
+        args.require(index, name)?.try_iter()?.map(|it| Ok([part(&it, "name")?, part(&it, "data_type")?])).collect()
+    };
+    let (declared, given) = (columns(0, "yaml_columns")?, columns(1, "sql_columns")?);
+    if declared.is_empty() {
+        let message = "This model has an enforced contract, and its 'columns' specification is missing";
+        return Err(raised("contract-broken", message.to_string()));
+    }
     Err(raised(
         "contract-broken",
-        format!("the model's columns are not those of its contract: declared {declared}, given {given}"),
+        format!(
+            "This model has an enforced contract that failed.\nPlease ensure the name, data_type, and number of columns in your \
+             contract match the columns in your model's definition.\n\n{}",
+            mismatches(&declared, &given)
+        ),
     ))
+}
+
+/// dbt's table of the columns that a contract and a query do not have in common.
+fn mismatches(declared: &[[String; 2]], given: &[[String; 2]]) -> String {
+    let mut rows: Vec<[&str; 4]> = Vec::new();
+    for [name, data_type] in given {
+        match declared.iter().find(|[other, _]| other == name) {
+            None => rows.push([name, data_type, "", "missing in contract"]),
+            Some([_, other]) if other != data_type => rows.push([name, data_type, other, "data type mismatch"]),
+            Some(_) => {}
+        }
+    }
+    let gone = declared.iter().filter(|[name, _]| !given.iter().any(|[other, _]| other == name));
+    rows.extend(gone.map(|[name, data_type]| [name.as_str(), "", data_type.as_str(), "missing in definition"]));
+    rows.sort_by_key(|row| row[0]);
+    table::printed(&["column_name", "definition_type", "contract_type", "mismatch_reason"], &rows)
 }
 
 fn missing_relation(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>) -> Result<Value, Error> {

@@ -46,7 +46,7 @@ pub(super) fn returning(value: Value) -> Error {
     Error::new(ErrorKind::InvalidOperation, "`return` outside of a macro").with_source(Returned(value))
 }
 
-fn returned(error: &Error) -> Option<Value> {
+pub(super) fn returned(error: &Error) -> Option<Value> {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = next {
         if let Some(Returned(value)) = current.downcast_ref::<Returned>() {

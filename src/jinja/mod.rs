@@ -47,8 +47,10 @@ pub use engine::{Jinja, JinjaSettings, MacroCall, ReadEnv, TemplateText};
 pub use materialize::{FoundMaterialization, Materialized, StatementResult};
 pub use moment::utc;
 pub use node_config::node_config;
+pub use output::json_text;
 pub use reads::Reads;
 pub use registry::{MacroSource, builtin_macros};
+pub use relation::value_of_relation as relation_value;
 pub use rendered::{Origins, Place, Rendered};
 pub use static_calls::StaticCalls;
 
@@ -105,6 +107,10 @@ pub trait NodeScope: Send + Sync {
     }
     /// `exceptions.warn(text)`.
     fn warn(&self, text: &str);
+    /// Whether such a warning is a mistake, under `--warn-error`.
+    fn warns_are_errors(&self) -> bool {
+        false
+    }
 }
 
 /// The relation a `ref`, `source` or `this` stands for.
@@ -124,6 +130,10 @@ pub trait Introspect: Send + Sync {
     fn execute(&self, sql: &str, begin: bool) -> Outcome<Answer> {
         let _ = begin;
         Ok(Answer { message: "OK".to_string(), rows: self.query(sql)? })
+    }
+    /// The columns of a query that may have statements before it, with types as the database's driver names them.
+    fn query_columns(&self, sql: &str) -> Outcome<Vec<ColumnType>> {
+        self.query(sql).map(|rows| rows.columns)
     }
     /// `adapter.commit`.
     fn commit(&self) -> Outcome<()> {

@@ -19,7 +19,7 @@ pub(super) fn install(environment: &mut Environment<'static>) {
 }
 
 /// As `json.dumps` writes it: a space after `,` and `:`, ASCII only.
-pub(super) fn json_text(json: &Json, sort_keys: bool) -> String {
+pub fn json_text(json: &Json, sort_keys: bool) -> String {
     let sorted;
     let json = if sort_keys {
         sorted = with_sorted_keys(json);

@@ -38,6 +38,11 @@ pub(super) fn value(relation: Relation, kind: Option<RelationType>) -> Value {
     answer(RefAnswer { relation, relation_type: kind, rendered: None })
 }
 
+/// A relation of unknown kind, as templates see it.
+pub fn value_of_relation(relation: Relation) -> Value {
+    value(relation, None)
+}
+
 /// Whether a value is a relation or a column: dbt's are mappings too.
 pub(super) fn is_mapping(value: &Value) -> bool {
     from_value(value).is_some() || value.downcast_object_ref::<ColumnValue>().is_some()

@@ -63,6 +63,17 @@ fn plain(value: &Value) -> Cell {
     }
 }
 
+/// Rows of text as agate prints a table.
+pub(super) fn printed<const N: usize>(names: &[&str; N], rows: &[[&str; N]]) -> String {
+    let table = Table {
+        names: Arc::new(names.iter().map(ToString::to_string).collect()),
+        types: Vec::new(),
+        rows: Arc::new(rows.iter().map(|row| Arc::new(row.iter().map(|text| Value::from(*text)).collect())).collect()),
+        root: Weak::new(),
+    };
+    table.text(usize::MAX).trim_end().to_string()
+}
+
 /// A table without columns.
 pub(super) fn empty() -> Value {
     Value::from_object(Table { names: Arc::default(), types: Vec::new(), rows: Arc::default(), root: Weak::new() })

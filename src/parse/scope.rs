@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use minijinja::Value;
 use serde_json::{Value as Json, json};
 
-use crate::diagnostic::Outcome;
+use crate::diagnostic::{Diagnostic, Outcome};
 use crate::jinja::{Introspect, NodeScope, RefAnswer, value_of};
 use crate::manifest::{JsonMap, RefArgs};
 use crate::name::{Relation, ResourceType, UniqueId};
@@ -90,6 +90,12 @@ impl NodeScope for ParseScope {
     }
 
     fn set_config(&self, values: JsonMap) -> Outcome<()> {
+        for (old, new) in [("pre_hook", "pre-hook"), ("post_hook", "post-hook")] {
+            if values.contains_key(old) && values.contains_key(new) {
+                let message = format!("the config holds both `{old}` and `{new}`, which mean the same");
+                return Diagnostic::error("config-conflict", message).help(format!("keep `{old}` alone")).fail();
+            }
+        }
         let mut capture = self.recorded();
         if capture.unrendered_config.is_empty() {
             capture.unrendered_config = super::unrendered_config(&self.node.raw_code);

@@ -1,5 +1,7 @@
 //! How a plan is made of the graph.
 
+use std::collections::HashMap;
+
 use indexmap::IndexSet;
 
 use super::contract::{contract, levels, topological};
@@ -38,8 +40,8 @@ fn steps(verb: Verb, members: &[Member<'_>], chosen: &[bool], parents: &[Vec<usi
     let turn = |position: &usize| {
         let id = members[*position].unique_id();
         match members[*position].parents().first() {
-            Some(model) if is_unit_test(*position) => (rank[*position], model, false, id),
-            _ => (rank[*position], id, true, id),
+            Some(model) if is_unit_test(*position) => (rank[*position], model, false, *position, id),
+            _ => (rank[*position], id, true, 0, id),
         }
     };
     let visits = |position: usize| chosen[position] && (verb.visits_ephemeral() || !is_ephemeral(&members[position]));
@@ -76,17 +78,20 @@ fn plain_parents(dag: &Dag) -> Vec<Vec<usize>> {
     (0..dag.len()).map(parents).collect()
 }
 
-/// Parents in `build`: nodes wait for the tests above them, and a model for its unit tests, which need what the model needs.
+/// Parents in `build`: nodes wait for the tests above them, and a model for its unit tests, which need what the model needs and
+/// run one after the other: after one that fails, the rest are skipped.
 fn build_parents(manifest: &Manifest, dag: &Dag, members: &[Member<'_>], chosen: &[bool]) -> Vec<Vec<usize>> {
     let mut parents = plain_parents(dag);
     for (test, waiting) in dag.test_edges(manifest) {
         parents[waiting].push(test);
     }
+    let mut last: HashMap<usize, usize> = HashMap::new();
     for (position, member) in members.iter().enumerate() {
         let is_unit_test = chosen[position] && member.resource_type() == ResourceType::UnitTest;
         let Some(&model) = parents[position].first().filter(|model| is_unit_test && chosen[**model]) else { continue };
         let is_own = |parent: &usize| members[*parent].resource_type() == ResourceType::UnitTest;
         parents[position] = parents[model].iter().copied().filter(|parent| !is_own(parent)).collect();
+        parents[position].extend(last.insert(model, position));
         parents[model].push(position);
     }
     parents

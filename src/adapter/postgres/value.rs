@@ -57,6 +57,37 @@ pub fn type_name(oid: u32, modifier: i32) -> String {
     name.to_string()
 }
 
+/// The name dbt has for a type, from psycopg2's groups of types and dbt's own names for some of them.
+pub fn driver_type(name: &str) -> String {
+    let (name, array) = name.strip_suffix("[]").map_or((name, false), |item| (item, true));
+    let bare = match name.split_once('(') {
+        Some((bare, rest)) => format!("{bare}{}", rest.split_once(')').map_or("", |(_, rest)| rest)),
+        None => name.to_string(),
+    };
+    let group = match bare.as_str() {
+        "bigint" => "LONGINTEGER",
+        "integer" | "smallint" if array => "INTEGER",
+        "integer" | "smallint" => "INT",
+        "real" | "double precision" => "FLOAT",
+        "numeric" => "DECIMAL",
+        "text" | "character varying" | "character" | "name" | "\"char\"" if array => "STRING",
+        "text" | "character varying" | "character" | "name" | "\"char\"" => "TEXT",
+        "boolean" => "BOOLEAN",
+        "timestamp without time zone" => "DATETIME",
+        "timestamp with time zone" => "DATETIMETZ",
+        "time without time zone" | "time with time zone" => "TIME",
+        "date" => "DATE",
+        "interval" => "INTERVAL",
+        "bytea" => "BINARY",
+        "oid" => "ROWID",
+        "json" => "JSON",
+        "jsonb" => "JSONB",
+        "unknown" => "UNKNOWN",
+        other => return format!("unknown type_code {}", other.trim_start_matches("type ")),
+    };
+    if array { format!("{group}ARRAY") } else { group.to_string() }
+}
+
 fn cell(field: &Field, text: Option<String>) -> Cell {
     let Some(text) = text else { return Cell::Null };
     match field.type_oid {
@@ -64,10 +95,75 @@ fn cell(field: &Field, text: Option<String>) -> Cell {
         20 | 21 | 23 | 26 => text.parse().map_or_else(|_| Cell::Text(text), Cell::Integer),
         700 | 701 => text.parse().map_or_else(|_| Cell::Text(text), Cell::Float),
         1700 => Cell::Decimal(text),
+        114 | 3802 => Cell::Text(spaced(&text)),
+        oid if type_name(oid, -1).ends_with("[]") => Cell::Text(array(&text, oid)),
         1082 => Cell::Date(text),
         1114 => Cell::Timestamp(text),
         1184 => Cell::Timestamp(whole_offset(text)),
         _ => Cell::Text(text),
+    }
+}
+
+/// JSON as Python writes it, which is how dbt shows it.
+fn spaced(text: &str) -> String {
+    serde_json::from_str(text).map_or_else(|_| text.to_string(), |json: serde_json::Value| python_json(&json))
+}
+
+/// `json.dumps`: a space after each comma and colon.
+fn python_json(json: &serde_json::Value) -> String {
+    use serde_json::Value as Json;
+    match json {
+        Json::Array(items) => format!("[{}]", items.iter().map(python_json).collect::<Vec<_>>().join(", ")),
+        Json::Object(entries) => {
+            let entry = |(key, value): (&String, &Json)| format!("{}: {}", Json::from(key.as_str()), python_json(value));
+            format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// `{1,2,NULL}` as a list of JSON; text whose form is not known stays.
+fn array(text: &str, oid: u32) -> String {
+    let is_number = matches!(oid, 1005 | 1007 | 1016 | 1021 | 1022 | 1231);
+    let mut stack: Vec<Vec<serde_json::Value>> = Vec::new();
+    let mut item = String::new();
+    let (mut quoted, mut was_quoted, mut escaped) = (false, false, false);
+    for letter in text.chars() {
+        match letter {
+            letter if escaped => {
+                item.push(letter);
+                escaped = false;
+            }
+            '\\' => escaped = true,
+            '"' => (quoted, was_quoted) = (!quoted, true),
+            letter if quoted => item.push(letter),
+            '{' => stack.push(Vec::new()),
+            ',' | '}' => {
+                let Some(items) = stack.last_mut() else { return text.to_string() };
+                if was_quoted || !item.is_empty() {
+                    items.push(array_item(std::mem::take(&mut item), was_quoted, (oid, is_number)));
+                    was_quoted = false;
+                }
+                if letter == '}' {
+                    let items = serde_json::Value::Array(stack.pop().unwrap_or_default());
+                    match stack.last_mut() {
+                        Some(outer) => outer.push(items),
+                        None => return python_json(&items),
+                    }
+                }
+            }
+            letter => item.push(letter),
+        }
+    }
+    text.to_string()
+}
+
+fn array_item(text: String, quoted: bool, (oid, is_number): (u32, bool)) -> serde_json::Value {
+    match text.as_str() {
+        "NULL" if !quoted => serde_json::Value::Null,
+        "t" | "f" if oid == 1000 => serde_json::Value::Bool(text == "t"),
+        number if is_number => serde_json::from_str(number).unwrap_or(serde_json::Value::String(text)),
+        _ => serde_json::Value::String(text),
     }
 }
 

@@ -17,19 +17,41 @@ pub fn run(args: &DebugArgs, session: &Session) -> Exit {
     session.say(&format!("headwater version: {VERSION}\nos info: {} {}", std::env::consts::OS, std::env::consts::ARCH));
     let project = match pipeline::load_project(session.world.as_ref(), &session.settings.load) {
         Ok((project, _)) => project,
-        Err(error) => {
-            session.say(&format!("Configuration:\n  dbt_project.yml and profiles.yml [{}]", session.settings.style.red("ERROR")));
-            return session.complain(&session.folder(), *error);
-        }
+        Err(error) => return misconfigured(*error, session),
     };
     let ok = session.settings.style.green("OK found and valid");
-    if !args.connection {
+    if args.connection {
+        session.say("Skipping steps before connection verification");
+    } else {
         session.say(&format!(
             "Configuration:\n  dbt_project.yml [{ok}]\n  profile `{}`, target `{}` [{ok}]",
             project.target.profile_name, project.target.target_name
         ));
     }
     connection(&project, session)
+}
+
+/// Which of the two files is at fault, in dbt's words.
+fn misconfigured(error: Diagnostic, session: &Session) -> Exit {
+    let wrong = session.settings.style.red("ERROR invalid");
+    let of_profile = error.code.starts_with("profile") || error.code.starts_with("target");
+    let (file, name) = if of_profile { ("Profile", "profiles.yml") } else { ("Project", "dbt_project.yml") };
+    session.say(&format!("Configuration:\n  {name} file [{wrong}]\n1 check failed:"));
+    session.say(&format!("{file} loading failed for the following reason:\n{}", in_words_of_dbt(&error, session)));
+    session.complain(&session.folder(), error);
+    Exit::Failure
+}
+
+fn in_words_of_dbt(error: &Diagnostic, session: &Session) -> String {
+    let names: Vec<&str> = error.message.split('`').skip(1).step_by(2).collect();
+    match (error.code, names.as_slice(), &session.settings.load.profiles_dir) {
+        ("target-not-found", [profile, target, ..], _) => {
+            format!("The profile '{profile}' does not have a target named '{target}'.")
+        }
+        ("profile-not-found", [profile], _) => format!("Could not find profile named '{profile}'"),
+        ("profile-not-found", [], Some(folder)) => format!("dbt looked for a profiles.yml file in {}", folder.display()),
+        _ => error.message.clone(),
+    }
 }
 
 fn connection(project: &Project, session: &Session) -> Exit {
@@ -49,7 +71,8 @@ fn connection(project: &Project, session: &Session) -> Exit {
         }
         Ok(Err(error)) => {
             session.say(&format!("  Connection test: [{}]", session.settings.style.red("ERROR")));
-            session.complain(&project.root, *error)
+            session.complain(&project.root, *error);
+            Exit::Failure
         }
         Err(error) => session.complain(&project.root, Diagnostic::error("io", error.to_string())),
     }

@@ -79,6 +79,7 @@ create materialized view if not exists {{ relation }} as {{ sql }};
 {%- endmacro %}
 
 {% macro refresh_materialized_view(relation) -%}
+  {%- do log('Applying REFRESH to: ' ~ relation) -%}
   {{ adapter.dispatch('refresh_materialized_view', 'dbt')(relation) }}
 {%- endmacro %}
 
@@ -119,6 +120,7 @@ refresh materialized view {{ relation }}
 {% endmacro %}
 
 {% macro get_alter_materialized_view_as_sql(relation, configuration_changes, sql, existing_relation, backup_relation, intermediate_relation) -%}
+  {%- do log('Applying ALTER to: ' ~ relation) -%}
   {{ adapter.dispatch('get_alter_materialized_view_as_sql', 'dbt')(
     relation, configuration_changes, sql, existing_relation, backup_relation, intermediate_relation
   ) }}

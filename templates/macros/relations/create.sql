@@ -63,10 +63,11 @@ as (
 {%- if contract and contract.enforced -%}{{ get_assert_columns_equivalent(sql) }}{%- endif %}
 create view {{ relation.render() }} as (
 {{ sql }}
-)
+);
 {%- endmacro %}
 
 {% macro get_drop_sql(relation) -%}
+  {%- do log('Applying DROP to: ' ~ relation) -%}
   {{ adapter.dispatch('get_drop_sql', 'dbt')(relation) }}
 {%- endmacro %}
 
@@ -107,6 +108,7 @@ drop materialized view if exists {{ relation.render() }} cascade
 {%- endmacro %}
 
 {% macro get_create_sql(relation, sql) -%}
+  {%- do log('Applying CREATE to: ' ~ relation) -%}
   {{ adapter.dispatch('get_create_sql', 'dbt')(relation, sql) }}
 {%- endmacro %}
 
@@ -123,6 +125,7 @@ drop materialized view if exists {{ relation.render() }} cascade
 {%- endmacro %}
 
 {% macro get_rename_sql(relation, new_name) -%}
+  {%- do log('Applying RENAME to: ' ~ relation) -%}
   {{ adapter.dispatch('get_rename_sql', 'dbt')(relation, new_name) }}
 {%- endmacro %}
 
@@ -164,6 +167,7 @@ alter materialized view {{ relation.render() }} rename to {{ new_name }}
 
 {# Making a relation beside another, and swapping the two by names. #}
 {% macro get_create_intermediate_sql(relation, sql) -%}
+  {%- do log('Applying CREATE INTERMEDIATE to: ' ~ relation) -%}
   {{ adapter.dispatch('get_create_intermediate_sql', 'dbt')(relation, sql) }}
 {%- endmacro %}
 
@@ -174,6 +178,7 @@ alter materialized view {{ relation.render() }} rename to {{ new_name }}
 {%- endmacro %}
 
 {% macro get_rename_intermediate_sql(relation) -%}
+  {%- do log('Applying RENAME INTERMEDIATE to: ' ~ relation) -%}
   {{ adapter.dispatch('get_rename_intermediate_sql', 'dbt')(relation) }}
 {%- endmacro %}
 
@@ -182,6 +187,7 @@ alter materialized view {{ relation.render() }} rename to {{ new_name }}
 {%- endmacro %}
 
 {% macro get_create_backup_sql(relation) -%}
+  {%- do log('Applying CREATE BACKUP to: ' ~ relation) -%}
   {{ adapter.dispatch('get_create_backup_sql', 'dbt')(relation) }}
 {%- endmacro %}
 
@@ -192,6 +198,7 @@ alter materialized view {{ relation.render() }} rename to {{ new_name }}
 {%- endmacro %}
 
 {% macro get_drop_backup_sql(relation) -%}
+  {%- do log('Applying DROP BACKUP to: ' ~ relation) -%}
   {{ adapter.dispatch('get_drop_backup_sql', 'dbt')(relation) }}
 {%- endmacro %}
 
@@ -200,6 +207,7 @@ alter materialized view {{ relation.render() }} rename to {{ new_name }}
 {%- endmacro %}
 
 {% macro get_replace_sql(existing_relation, target_relation, sql) -%}
+  {%- do log('Applying REPLACE to: ' ~ existing_relation) -%}
   {{ adapter.dispatch('get_replace_sql', 'dbt')(existing_relation, target_relation, sql) }}
 {%- endmacro %}
 

@@ -3,12 +3,31 @@
   {{ return(adapter.dispatch('persist_docs', 'dbt')(relation, model, for_relation, for_columns)) }}
 {%- endmacro %}
 
+{# The documented columns that the relation has; a warning names the others. #}
+{% macro validate_doc_columns(relation, column_dict, existing_column_names) %}
+  {%- set lower = existing_column_names | map('lower') | list -%}
+  {%- set found = {} -%}
+  {%- set missing = [] -%}
+  {%- for name, column in column_dict.items() -%}
+    {%- if name in existing_column_names or (not column['quote'] and name | lower in lower) -%}
+      {%- do found.update({name: column}) -%}
+    {%- else -%}
+      {%- do missing.append(name) -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {%- if missing -%}
+    {%- do exceptions.warn('In relation ' ~ relation.render() ~ ': The following columns are specified in the schema but are not present in the database: ' ~ missing | join(', ')) -%}
+  {%- endif -%}
+  {{ return(found) }}
+{% endmacro %}
+
 {% macro default__persist_docs(relation, model, for_relation, for_columns) -%}
   {%- if for_relation and config.persist_relation_docs() and model.description -%}
     {%- do run_query(alter_relation_comment(relation, model.description)) -%}
   {%- endif -%}
   {%- if for_columns and config.persist_column_docs() and model.columns -%}
-    {%- set sql = alter_column_comment(relation, model.columns) -%}
+    {%- set existing = adapter.get_columns_in_relation(relation) | map(attribute='name') | list -%}
+    {%- set sql = alter_column_comment(relation, validate_doc_columns(relation, model.columns, existing)) -%}
     {%- if sql | trim -%}{%- do run_query(sql) -%}{%- endif -%}
   {%- endif -%}
 {%- endmacro %}

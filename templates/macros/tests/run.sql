@@ -26,12 +26,7 @@ from (
 {%- endmacro %}
 
 {% macro get_limit_subquery_sql(sql, limit) -%}
-  {{ adapter.dispatch('get_limit_subquery_sql', 'dbt')(sql, limit) }}
-{%- endmacro %}
-
-{% macro default__get_limit_subquery_sql(sql, limit) -%}
-{{ sql }}
-{{ 'limit ' ~ limit if limit is not none }}
+  {{ adapter.dispatch('get_limit_sql', 'dbt')(sql, limit) }}
 {%- endmacro %}
 
 {% macro get_limit_sql(sql, limit) -%}
@@ -41,6 +36,12 @@ from (
 {% macro default__get_limit_sql(sql, limit) -%}
 {{ sql }}
 {{ 'limit ' ~ limit if limit is not none }}
+{%- endmacro %}
+
+{# A query as `show` runs it: after what the config `sql_header` says, and no more rows than asked for. #}
+{% macro get_show_sql(compiled_code, sql_header, limit) -%}
+{{ sql_header if sql_header is not none }}
+{{ get_limit_subquery_sql(compiled_code, limit) }}
 {%- endmacro %}
 
 {# Rows that a unit test's model gives beside the rows it should give. #}

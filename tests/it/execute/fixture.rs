@@ -81,7 +81,7 @@ impl FakeAdapter {
 #[async_trait]
 impl Adapter for FakeAdapter {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { late_bound_views: true, merge: true, add_column: true }
+        Capabilities { late_bound_views: true, merge: true, add_column: true, longest_name: None }
     }
 
     async fn query(&self, sql: &str, _limit: Option<usize>) -> Result<Rows, AdapterError> {

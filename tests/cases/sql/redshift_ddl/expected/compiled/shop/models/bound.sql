@@ -1,0 +1,3 @@
+create view "shop"."marts"."bound" as (
+select 1 as id
+) ;

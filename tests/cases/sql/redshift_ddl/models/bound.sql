@@ -1,0 +1,2 @@
+{{ config(materialized='view') }}
+{{ create_view_as(this, 'select 1 as id') }}
