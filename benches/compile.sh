@@ -12,14 +12,14 @@ result="$work/result.json"
 python3 "$benches/type_sources.py" .
 compile=("$headwater" --quiet compile --profiles-dir ../profiles)
 measure run "$result" "compile, all" "${RUNS:-3}" "rm -rf target" -- "${compile[@]}" --no-partial-parse
-measure run "$result" "compile, models" "${RUNS:-3}" "rm -rf target" -- "${compile[@]}" --no-partial-parse --select resource_type:model
-measure run "$result" "compile, models, warm" "${RUNS:-3}" true -- "${compile[@]}" --select resource_type:model
-measure run "$result" "same, not typed" "${RUNS:-3}" true -- "${compile[@]}" --select resource_type:model --static-analysis off
-measure show "$result"
+measure run "$result" "compile, models" "${RUNS:-3}" "rm -rf target" -- "${compile[@]}" --no-partial-parse --resource-type model
+measure run "$result" "compile, models, warm" "${RUNS:-3}" true -- "${compile[@]}" --resource-type model
 python3 - <<'P'
 import json
-nodes = json.load(open("target/column_lineage.json"))["nodes"] if False else json.load(open("target/manifest.json"))["nodes"]
-models = [node for node in nodes.values() if node["resource_type"] == "model"]
-typed = sum(any("column_lineage" in column for column in node["columns"].values()) for node in models)
-print(f"{typed} of {len(models)} models were typed")
+is_model = lambda name: name.startswith("model.")
+typed = sum(map(is_model, json.load(open("target/column_lineage.json"))["nodes"]))
+models = sum(map(is_model, json.load(open("target/manifest.json"))["nodes"]))
+print(f"{typed} of {models} models were typed")
 P
+measure run "$result" "models, not typed" "${RUNS:-3}" true -- "${compile[@]}" --resource-type model --static-analysis off
+measure show "$result"
