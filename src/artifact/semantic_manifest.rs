@@ -98,7 +98,8 @@ fn meta_only(config: Option<&Json>) -> Json {
 
 fn semantic_model(entry: &JsonMap) -> Json {
     let mut model = keys(entry, &SEMANTIC_MODEL);
-    for (key, wanted) in [("entities", ENTITY.as_slice()), ("measures", MEASURE.as_slice()), ("dimensions", DIMENSION.as_slice())] {
+    for (key, wanted) in [("entities", ENTITY.as_slice()), ("measures", MEASURE.as_slice()), ("dimensions", DIMENSION.as_slice())]
+    {
         model.insert(key.to_string(), each(entry.get(key), wanted));
     }
     model.insert("config".to_string(), meta_only(entry.get("config")));

@@ -237,10 +237,7 @@ impl NodeScope for CompileScope {
         };
         let Some(target) = target else {
             let known = self.context.lookup.function_names();
-            return self
-                .not_found("function", name, (None, package), found == Found::Disabled)
-                .suggest(name, known)
-                .fail();
+            return self.not_found("function", name, (None, package), found == Found::Disabled).suggest(name, known).fail();
         };
         let relation = self.context.flags.deferred.get(&target.unique_id).cloned().unwrap_or_else(|| target.relation());
         Ok(RefAnswer { relation, relation_type: None, rendered: None })

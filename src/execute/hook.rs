@@ -83,12 +83,7 @@ fn hooks_at(node: &Node, when: When) -> Vec<String> {
 }
 
 /// Runs the text `sql` that the hook `raw` of `node` gave.
-async fn execute(
-    session: &Session,
-    node: &Node,
-    adapter: &Arc<dyn Adapter>,
-    (raw, sql): (&str, &str),
-) -> Result<(), Failure> {
+async fn execute(session: &Session, node: &Node, adapter: &Arc<dyn Adapter>, (raw, sql): (&str, &str)) -> Result<(), Failure> {
     if sql.is_empty() {
         return Ok(());
     }
@@ -150,7 +145,9 @@ fn end_extras(session: &Session, results: &[NodeResult]) -> Extras {
             schemas.push(schema);
         }
     }
-    let shown: Vec<Value> = results.iter().map(|result| result_value(session, result)).collect();
+    // dbt hands on the results of nodes, not those of on-run-start.
+    let shown = results.iter().filter(|result| result.thread_id != "main" || result.status == Status::Error);
+    let shown: Vec<Value> = shown.map(|result| result_value(session, result)).collect();
     Extras::from([
         ("results".to_string(), Value::from(shown)),
         ("schemas".to_string(), value_of(&json!(schemas))),
@@ -220,12 +217,7 @@ async fn run_in_order(
     results
 }
 
-async fn run_project_hook(
-    session: &Arc<Session>,
-    node: &Arc<Node>,
-    (name, extras): (&str, Extras),
-    at: Place<'_>,
-) -> NodeResult {
+async fn run_project_hook(session: &Arc<Session>, node: &Arc<Node>, (name, extras): (&str, Extras), at: Place<'_>) -> NodeResult {
     let mut clock = Clock::start();
     let mut result = blank_result(session, node, "main".to_string());
     let outcome = tokio::select! {

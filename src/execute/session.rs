@@ -192,10 +192,8 @@ fn builds_relation(node: &Node, store_failures: bool) -> bool {
 
 /// What a line about the node says.
 pub(super) fn node_info(node: &Node) -> NodeInfo {
-    let is_relation = matches!(
-        node.resource_type,
-        ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot | ResourceType::Function
-    );
+    let is_relation =
+        matches!(node.resource_type, ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot | ResourceType::Function);
     let display_name = match &node.schema {
         Some(schema) if is_relation => format!("{schema}.{}", node.alias),
         _ => node.name.clone(),

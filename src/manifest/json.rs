@@ -8,7 +8,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value as Json, json};
 
 use super::{
-    Column, ColumnLineage, Compiled, Exposure, FunctionDetail, HookDetail, Macro, ModelDetail, Node, NodeLineage, Source, TestDetail,
+    Column, ColumnLineage, Compiled, Exposure, FunctionDetail, HookDetail, Macro, ModelDetail, Node, NodeLineage, Source,
+    TestDetail,
 };
 use crate::name::ResourceType;
 

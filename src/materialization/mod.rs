@@ -195,7 +195,9 @@ fn column_descriptions(node: &Node) -> Vec<(String, String)> {
 
 /// `persist_docs`: the comments a relation gets after what was planned, where that does not carry them already.
 pub fn described(input: &Input<'_>, planned: &Work) -> Option<Operation> {
-    if matches!(planned.operations.last(), None | Some(Operation::CreateTableAs { .. } | Operation::CreateFunction { .. })) || planned.check.is_some() {
+    if matches!(planned.operations.last(), None | Some(Operation::CreateTableAs { .. } | Operation::CreateFunction { .. }))
+        || planned.check.is_some()
+    {
         return None;
     }
     let (description, column_descriptions) = (description(input.node), column_descriptions(input.node));

@@ -181,8 +181,7 @@ fn is_rendered_later(path: &[&str]) -> bool {
 }
 
 fn check_keys(yaml: &Yaml, warnings: &mut Vec<Diagnostic>) -> Outcome<()> {
-    let renamed =
-        [("source-paths", "model-paths", "renamed-source-paths"), ("data-paths", "seed-paths", "renamed-data-paths")];
+    let renamed = [("source-paths", "model-paths", "renamed-source-paths"), ("data-paths", "seed-paths", "renamed-data-paths")];
     for (old, new, code) in renamed {
         let Some(location) = yaml.key_location(old) else { continue };
         if yaml.get(new).is_some() {

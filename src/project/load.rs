@@ -50,10 +50,13 @@ pub fn load(world: &dyn World, options: &LoadOptions) -> Outcome<(Project, Vec<D
     let mut settings = dbt_project::settings(&text, &own)?;
     if let Some((flags, place)) = profile::flags(world, options, &root)? {
         if !settings.flags.is_empty() {
-            return Diagnostic::error("profile-config", "`config` in profiles.yml and `flags` in dbt_project.yml exclude each other")
-                .at(place)
-                .help("keep `flags` in dbt_project.yml")
-                .fail();
+            return Diagnostic::error(
+                "profile-config",
+                "`config` in profiles.yml and `flags` in dbt_project.yml exclude each other",
+            )
+            .at(place)
+            .help("keep `flags` in dbt_project.yml")
+            .fail();
         }
         let warning = Diagnostic::warning("profile-config", "dbt deprecates `config` in profiles.yml").at(place);
         warnings.push(warning.help("move its keys to `flags` in dbt_project.yml"));

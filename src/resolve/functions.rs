@@ -51,7 +51,11 @@ impl Resolver<'_> {
             None => self.manifest.functions().find(|function| function.name == *name).map(|function| function.unique_id.clone()),
         });
         if found.is_none() {
-            let disabled = self.manifest.disabled_nodes.keys().any(|id| id.kind() == "function" && id.as_str().ends_with(&format!(".{name}")));
+            let disabled = self
+                .manifest
+                .disabled_nodes
+                .keys()
+                .any(|id| id.kind() == "function" && id.as_str().ends_with(&format!(".{name}")));
             let reason = if disabled { "is disabled" } else { "does not exist" };
             let message = format!("{} `{}` calls the function `{name}`, which {reason}", node.resource_type, node.name);
             let known = self.manifest.functions().map(|function| function.name.as_str());
@@ -76,8 +80,10 @@ impl Resolver<'_> {
             let late = function.arguments.iter().enumerate().find(|(at, argument)| *at > first && !has_default(argument));
             if let Some((_, argument)) = late {
                 let name = argument["name"].as_str().unwrap_or_default();
-                let message =
-                    format!("the argument `{name}` of the function `{}` has no default, but stands behind one that has", node.name);
+                let message = format!(
+                    "the argument `{name}` of the function `{}` has no default, but stands behind one that has",
+                    node.name
+                );
                 let mistake = Diagnostic::error("function-invalid", message).at(node.location.clone());
                 found.push(mistake.help("put arguments with a default last"));
             }

@@ -82,7 +82,10 @@ impl Resolver<'_> {
             let name = named(&found.name).filter(|name| BUILT_IN_MATERIALIZATIONS.contains(&name.as_str()))?;
             let message = format!("the package `{}` replaces the built-in materialization `{name}`", found.package_name);
             let warning = Diagnostic::warning("package-materialization", message).at(found.location.clone());
-            Some(warning.help(format!("dbt deprecates that: write a materialization `{name}` of your own that calls the package's")))
+            Some(
+                warning
+                    .help(format!("dbt deprecates that: write a materialization `{name}` of your own that calls the package's")),
+            )
         });
         overriding.collect()
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, IntervalUnit, SchemaRef, TimeUnit};
 use async_trait::async_trait;
-use datafusion::catalog::{TableFunctionArgs, TableProvider};
 use datafusion::catalog::cte_worktable::CteWorkTable;
+use datafusion::catalog::{TableFunctionArgs, TableProvider};
 use datafusion::common::{
     DFSchema, ResolvedTableReference, Result as DataFusionResult, ScalarValue, TableReference, plan_datafusion_err,
 };

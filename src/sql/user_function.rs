@@ -10,7 +10,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use sqlparser::ast::{
-    Expr, Function, GroupByExpr, Ident, Query, SelectItem, SetExpr, Statement, TableAlias, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, Function, GroupByExpr, Ident, Query, SelectItem, SetExpr, Statement, TableAlias, TableFactor, Value, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, Tokenizer};
@@ -243,7 +244,8 @@ struct Qualified<'a> {
 
 impl Qualified<'_> {
     fn refuse(&self) -> ControlFlow<SqlError> {
-        let message = format!("the function `{}` reads tables: its arguments here must say which table they come from", self.function);
+        let message =
+            format!("the function `{}` reads tables: its arguments here must say which table they come from", self.function);
         let error = SqlError::new(message).coded("function-arguments");
         ControlFlow::Break(error.with_help("write a column as `table.column`, or pass it on from a CTE of its own"))
     }
@@ -272,7 +274,9 @@ fn only_table(query: &Query) -> Option<Ident> {
         return None;
     }
     match &from.relation {
-        TableFactor::Table { alias: Some(alias), .. } | TableFactor::Derived { alias: Some(alias), .. } => Some(alias.name.clone()),
+        TableFactor::Table { alias: Some(alias), .. } | TableFactor::Derived { alias: Some(alias), .. } => {
+            Some(alias.name.clone())
+        }
         TableFactor::Table { name, .. } => name.0.last().and_then(|part| part.as_ident()).cloned(),
         _ => None,
     }

@@ -16,6 +16,8 @@ static REPLACEMENTS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[UUID]"),
         (r"\d+ hours? \d+ minutes? and [0-9.]+ seconds?( \([0-9.]+s\))?", "[TIME]"),
         (r"\bin [0-9.]+ ?(s|ms|seconds)\b", "in [TIME]"),
+        // Most macros are built in, and grow in number.
+        (r"\b\d+ macros\b", "[N] macros"),
         (r"headwater[ =]\d+\.\d+\.\d+", "headwater [VERSION]"),
         (r"(?m)[ \t]+$", ""),
     ]
