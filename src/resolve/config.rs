@@ -120,7 +120,9 @@ pub(crate) fn tree(package: &Package, kind: ResourceType) -> Option<&JsonMap> {
 
 /// A kind's tree as written.
 fn written_tree(package: &Package, kind: ResourceType) -> Option<&JsonMap> {
-    tree_names(kind).iter().find_map(|name| package.written_trees.get(*name))
+    // dbt looks functions up among the models here, and here only.
+    let names = if kind == ResourceType::Function { &["models"] } else { tree_names(kind) };
+    names.iter().find_map(|name| package.written_trees.get(*name))
 }
 
 fn tree_levels(tree: Option<&JsonMap>, fqn: &[String], apply: &mut impl FnMut(JsonMap)) {

@@ -17,6 +17,7 @@ use crate::project::{Package, Project};
 use crate::world::World;
 
 mod check;
+mod color;
 mod columns;
 mod config;
 mod contract;

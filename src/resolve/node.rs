@@ -14,7 +14,7 @@ use crate::parse::{Capture, ParseScope, ParsedNode, capture_text};
 use crate::source::Location;
 
 use super::config::{self, ConfigSources};
-use super::{Resolver, names};
+use super::{Resolver, color, names};
 
 /// What a property file adds to a node's config.
 pub(crate) struct ConfigPatch<'a> {
@@ -321,6 +321,9 @@ fn check_config(node: &Node) -> Outcome<()> {
     }
     if let Some(value) = node.config.get("materialized").filter(|value| !value.is_string() && !value.is_null()) {
         return refuse("materialized", &str_of(value), "one name, as text: `table`");
+    }
+    if let Some(color) = node.docs.node_color.as_deref().filter(|color| !color.is_empty() && !color::is_color(color)) {
+        return refuse("docs.node_color", color, "a colour's name in HTML, or `#` and three or six hexadecimal digits");
     }
     let materialized = node.materialized();
     match node.resource_type {

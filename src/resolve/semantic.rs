@@ -147,6 +147,7 @@ impl Resolver<'_> {
             let described = text(measure.get("description")).unwrap_or_else(|| format!("Metric created from measure {name}"));
             own["description"] = Json::from(described);
             own["depends_on"] = json!(DependsOn { macros: Vec::new(), nodes: vec![model.clone()] });
+            own["unrendered_config"] = json!({"enabled": true, "meta": {}});
             let mut metric = resource(entry, ResourceType::Metric, vec![model.clone()], parts, &own);
             metric.json.insert("name".to_string(), Json::from(name.clone()));
             metric.json.insert("unique_id".to_string(), json!(id));

@@ -235,6 +235,6 @@ fn a_schema_that_cannot_be_made_fails_its_nodes() {
     let outcome = Shop::new(vec![model("a", "select 1", &[], json!({}))], FakeAdapter::answering(&[("main", fail)])).run();
     assert_eq!(
         message(&outcome, "a"),
-        "Runtime Error in model a (models/a.sql)\n  schema `main` could not be created: read-only"
+        "Runtime Error in model a (models/a.sql)\n  read-only\n  before the first node ran, the schema `main` could not be created"
     );
 }
