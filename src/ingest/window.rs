@@ -12,10 +12,10 @@ use crate::lake::Position;
 const LONGEST_WAIT: Duration = Duration::from_millis(150);
 /// … or when it holds so much.
 const MOST_BYTES: usize = 32 << 20;
-/// Rows of one layout are closed into a piece at this size.
-const PIECE_BYTES: usize = 4 << 20;
+/// Rows of one layout are closed into a piece at this size. Debug builds have small bounds, so that tests pass them.
+const PIECE_BYTES: usize = if cfg!(debug_assertions) { 512 << 10 } else { 4 << 20 };
 /// Pieces beyond this wait on disk: a transaction may be of any size.
-const MOST_HELD_BYTES: usize = 48 << 20;
+const MOST_HELD_BYTES: usize = if cfg!(debug_assertions) { 2 << 20 } else { 48 << 20 };
 
 /// One table's share.
 #[derive(Default)]

@@ -258,6 +258,8 @@ impl Follower {
         actions.push(Action::Metadata(metadata));
         actions.extend(self.files.iter().flatten().map(|file| Action::Remove(remove(&file.add, true))));
         actions.extend(added.iter().cloned().map(Action::Add));
+        // The rows are others than before: so may be the source they are of, and its counters.
+        self.position.clear();
         self.put(actions, &position).await?;
         self.lake.uncover(&self.name).await?;
         self.schema = schema.clone();

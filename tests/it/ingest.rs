@@ -285,6 +285,13 @@ async fn what_is_lost_is_told_and_not_passed_over() {
     assert!(place.catch_up(&["--resnapshot"]).await.status.success());
     assert_eq!(rows_of_lake(&place.lake().await, ids).await.len(), 3);
 
+    // Out of the publication and back in: what happened meanwhile is in no stream.
+    sql.query("drop table item; create table item (id int primary key, v text); insert into item values (9, 'new')").await.unwrap();
+    let stopped = place.catch_up(&[]).await;
+    assert!(!stopped.status.success() && text(&stopped).contains("ingest-gap"), "{}", text(&stopped));
+    assert!(place.catch_up(&["--resnapshot"]).await.status.success());
+    assert_eq!(rows_of_lake(&place.lake().await, ids).await, [["9"]]);
+
     // A slot nobody here knows of.
     fs::remove_file(place.folder.path().join("warehouse/_headwater/ingest/db!2Ejson")).unwrap();
     let stopped = place.catch_up(&[]).await;
@@ -319,6 +326,33 @@ async fn columns_come_go_and_change() {
     assert!(place.catch_up(&["--resnapshot"]).await.status.success());
     let rows = rows_of_lake(&place.lake().await, "select id, v from shop.item order by id").await;
     assert_eq!(rows.last().map(|row| row.join(" ")), Some("4 5".to_string()));
+    place.remove().await;
+}
+
+/// One transaction far beyond what is held in memory, most of it undone again, and one that takes values along to other keys.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_transactions_arrive_whole() {
+    let feeds = "      - {name: item, ingest: {connector: postgres, connection: db, table: public.item, history: true}}\n";
+    let Some(place) = Place::new("large", feeds).await else { return };
+    let mut sql = place.sql().await;
+    sql.query("create table item (id int primary key, v text, big text); alter table item alter big set storage external").await.unwrap();
+    assert!(place.catch_up(&[]).await.status.success());
+    sql.query(
+        "begin; insert into item select g, 'a' || g, repeat(chr(97 + g % 26), 2100) from generate_series(1, 60000) g; \
+         savepoint s; update item set v = 'undone', big = repeat('q', 2500); rollback to s; \
+         update item set v = 'late' where id % 3 = 0; update item set id = id + 1000000 where id % 5 = 0; \
+         delete from item where id % 7 = 0; commit; \
+         update item set v = 'after' where id % 11 = 0; update item set id = id + 2000000 where id % 13 = 0",
+    )
+    .await
+    .unwrap();
+    let output = place.catch_up(&[]).await;
+    assert!(output.status.success(), "{}", text(&output));
+    let query = |table: &str| format!("select id, v, md5(big) from {table} order by id");
+    let theirs = rows_of_source(&mut sql, &query("item")).await;
+    assert_same("item", &theirs, &rows_of_lake(&place.lake().await, &query("shop.item")).await);
+    let versions = "select count(distinct _position) - count(*) from shop.item__history";
+    assert_eq!(rows_of_lake(&place.lake().await, versions).await, [["0"]]);
     place.remove().await;
 }
 

@@ -150,7 +150,8 @@ impl Source for Postgres {
     }
 
     async fn prepare(&mut self, positions: &[Option<Position>], allowed: Permissions) -> Result<(), IngestError> {
-        self.publish().await?;
+        self.lock().await?;
+        self.publish(positions, allowed).await?;
         self.secure_slot(positions, allowed).await
     }
 

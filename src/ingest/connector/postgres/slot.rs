@@ -22,18 +22,23 @@ const WAYS_ON: &str = "`headwater ingest --resnapshot` copies the tables anew, w
                        without the lost changes";
 
 impl Postgres {
-    /// Makes the publication and adds the tables that it lacks.
-    pub(super) async fn publish(&mut self) -> Result<(), IngestError> {
+    /// Sees that no other process follows with this slot. The lock goes with the connection.
+    pub(super) async fn lock(&mut self) -> Result<(), IngestError> {
+        let query = format!("select pg_try_advisory_lock(hashtext('headwater ingest'), hashtext({}))", literal(&self.names.slot));
+        if value(&mut self.sql, &query).await? == "t" {
+            return Ok(());
+        }
+        let message = format!("another process follows with the slot {} (or has just ended)", quoted(&self.names.slot));
+        Err(IngestError::new("ingest-busy", message).passing())
+    }
+
+    /// Makes the publication and adds the tables that it lacks. A table that is followed already must not have lacked: what was
+    /// changed meanwhile is in no stream.
+    pub(super) async fn publish(&mut self, positions: &[Option<Position>], allowed: Permissions) -> Result<(), IngestError> {
         let name = self.names.publication.clone();
         let query = format!("select puballtables from pg_publication where pubname = {}", literal(&name));
-        let Some(all) = maybe(&mut self.sql, &query).await? else {
-            let tables: Vec<String> = self.tables.iter().map(super::Table::quoted).collect();
-            let root = if self.catalog.version >= 130_000 { " with (publish_via_partition_root = true)" } else { "" };
-            let sql = format!("create publication {} for table {}{root}", quoted(&name), tables.join(", "));
-            self.sql.query(&sql).await.map_err(|error| refused(error.into(), &sql))?;
-            return Ok(());
-        };
-        if all == "t" {
+        let found = maybe(&mut self.sql, &query).await?;
+        if found.as_deref() == Some("t") {
             return Ok(());
         }
         let listed = format!("select schemaname, tablename from pg_publication_tables where pubname = {}", literal(&name));
@@ -41,11 +46,24 @@ impl Postgres {
         let is_listed = |table: &super::Table| {
             listed.iter().any(|row| row[0].as_deref() == Some(&table.schema) && row[1].as_deref() == Some(&table.name))
         };
-        let missing: Vec<String> = self.tables.iter().filter(|table| !is_listed(table)).map(super::Table::quoted).collect();
-        if !missing.is_empty() {
-            let sql = format!("alter publication {} add table {}", quoted(&name), missing.join(", "));
-            self.sql.query(&sql).await.map_err(|error| refused(error.into(), &sql))?;
+        let missing: Vec<usize> = (0..self.tables.len()).filter(|&number| !is_listed(&self.tables[number])).collect();
+        if let Some(&number) = missing.iter().find(|&&number| positions[number].is_some())
+            && !allowed.accept_gap
+        {
+            let table = self.tables[number].quoted();
+            let message = format!("{table} was taken out of the publication {} (or made anew): its changes since are lost", quoted(&name));
+            return Err(IngestError::new("ingest-gap", message).help(WAYS_ON));
         }
+        let names: Vec<String> = missing.iter().map(|&number| self.tables[number].quoted()).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let root = if self.catalog.version >= 130_000 { " with (publish_via_partition_root = true)" } else { "" };
+        let sql = match found {
+            None => format!("create publication {} for table {}{root}", quoted(&name), names.join(", ")),
+            Some(_) => format!("alter publication {} add table {}", quoted(&name), names.join(", ")),
+        };
+        self.sql.query(&sql).await.map_err(|error| refused(error.into(), &sql))?;
         Ok(())
     }
 
