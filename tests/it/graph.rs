@@ -819,7 +819,7 @@ fn the_catalog_has_the_shape_of_v1() {
     let ids = |section: &str| catalog[section].as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
     assert_eq!(ids("nodes"), ["model.sink.dim.v2", "seed.sink.s_users"]);
     assert_eq!(ids("sources"), ["source.sink.raw.users"]);
-    let has_stats = stat("has_stats", "Has Stats?", json!(true), false, "Whether the database keeps statistics of this relation");
+    let has_stats = stat("has_stats", "Has Stats?", json!(true), false, "Indicates whether there are statistics for this table");
     let expected = json!({
         "metadata": {
             "type": "BASE TABLE", "schema": "main", "name": "dim_v2", "database": "SINK", "comment": null, "owner": "me",

@@ -286,7 +286,9 @@ async fn what_is_lost_is_told_and_not_passed_over() {
     assert_eq!(rows_of_lake(&place.lake().await, ids).await.len(), 3);
 
     // Out of the publication and back in: what happened meanwhile is in no stream.
-    sql.query("drop table item; create table item (id int primary key, v text); insert into item values (9, 'new')").await.unwrap();
+    sql.query("drop table item; create table item (id int primary key, v text); insert into item values (9, 'new')")
+        .await
+        .unwrap();
     let stopped = place.catch_up(&[]).await;
     assert!(!stopped.status.success() && text(&stopped).contains("ingest-gap"), "{}", text(&stopped));
     assert!(place.catch_up(&["--resnapshot"]).await.status.success());
@@ -335,7 +337,9 @@ async fn large_transactions_arrive_whole() {
     let feeds = "      - {name: item, ingest: {connector: postgres, connection: db, table: public.item, history: true}}\n";
     let Some(place) = Place::new("large", feeds).await else { return };
     let mut sql = place.sql().await;
-    sql.query("create table item (id int primary key, v text, big text); alter table item alter big set storage external").await.unwrap();
+    sql.query("create table item (id int primary key, v text, big text); alter table item alter big set storage external")
+        .await
+        .unwrap();
     assert!(place.catch_up(&[]).await.status.success());
     sql.query(
         "begin; insert into item select g, 'a' || g, repeat(chr(97 + g % 26), 2100) from generate_series(1, 60000) g; \

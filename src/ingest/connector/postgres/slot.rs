@@ -51,7 +51,8 @@ impl Postgres {
             && !allowed.accept_gap
         {
             let table = self.tables[number].quoted();
-            let message = format!("{table} was taken out of the publication {} (or made anew): its changes since are lost", quoted(&name));
+            let message =
+                format!("{table} was taken out of the publication {} (or made anew): its changes since are lost", quoted(&name));
             return Err(IngestError::new("ingest-gap", message).help(WAYS_ON));
         }
         let names: Vec<String> = missing.iter().map(|&number| self.tables[number].quoted()).collect();
