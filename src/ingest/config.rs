@@ -7,8 +7,7 @@ use crate::diagnostic::{Diagnostic, Outcome};
 use crate::lake::TableName;
 use crate::source::Location;
 
-const KEYS: &[&str] =
-    &["connection", "connector", "deletes", "exclude", "history", "key", "on_truncate", "table", "types"];
+const KEYS: &[&str] = &["connection", "connector", "deletes", "exclude", "history", "key", "on_truncate", "table", "types"];
 
 /// What becomes of a row that the source deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,10 +84,8 @@ pub fn feed(name: &str, table: TableName, block: &Map<String, Json>, location: &
         connection: block.required("connection", "a name among the profile's `connections`")?,
         table: block.text("table")?.unwrap_or_else(|| table.table.clone()),
         deletes: block.choice("deletes", &[("hard", Deletes::Hard), ("soft", Deletes::Soft), ("ignore", Deletes::Ignore)])?,
-        on_truncate: block.choice(
-            "on_truncate",
-            &[("apply", OnTruncate::Apply), ("ignore", OnTruncate::Ignore), ("fail", OnTruncate::Fail)],
-        )?,
+        on_truncate: block
+            .choice("on_truncate", &[("apply", OnTruncate::Apply), ("ignore", OnTruncate::Ignore), ("fail", OnTruncate::Fail)])?,
         history: block.flag("history")?,
         key: block.list("key")?,
         types: block.mapping("types")?,

@@ -33,7 +33,8 @@ pub async fn status(feeds: &[Feed], connections: &[Connection], lake: &Arc<Lake>
             for name in names {
                 let table = Follower::open(lake, &name, Vec::new(), connector.parts).await?;
                 let position = table.position().values().copied().max();
-                let position = position.map_or_else(|| "not copied yet".to_string(), |at| format!("at {}", (connector.shown)(at)));
+                let position =
+                    position.map_or_else(|| "not copied yet".to_string(), |at| format!("at {}", (connector.shown)(at)));
                 findings.lines.push(format!("{} -> {name}: {} rows, {position}", feed.source, table.rows()));
             }
         }

@@ -172,7 +172,8 @@ fn read(file: File, schema: &SchemaRef) -> Result<Segment, IngestError> {
     let batches = reader.collect::<Result<Vec<_>, _>>()?;
     let all = arrow::compute::concat_batches(&found, &batches)?;
     let number = |column: usize| all.column(column).as_primitive::<Int64Type>();
-    let (ops, moved, unset) = (all.column(0).as_primitive::<Int8Type>(), all.column(5).as_boolean(), all.column(6).as_binary::<i32>());
+    let (ops, moved, unset) =
+        (all.column(0).as_primitive::<Int8Type>(), all.column(5).as_boolean(), all.column(6).as_binary::<i32>());
     let change = |row: usize| Change {
         op: Op::of_number(ops.value(row)),
         origin: Origin {

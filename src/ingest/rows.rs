@@ -70,8 +70,7 @@ pub struct Layout {
 
 impl Layout {
     pub fn new(columns: Vec<Column>) -> Arc<Self> {
-        let fields: Vec<Field> =
-            columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true)).collect();
+        let fields: Vec<Field> = columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true)).collect();
         Arc::new(Self { columns, schema: Arc::new(Schema::new(fields)) })
     }
 }

@@ -74,12 +74,7 @@ pub fn copied(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, In
 }
 
 /// Brings a window's changes into the table, in one commit.
-pub async fn apply(
-    follower: &mut Follower,
-    spec: &Spec,
-    pieces: Vec<Piece>,
-    position: Position,
-) -> Result<(), IngestError> {
+pub async fn apply(follower: &mut Follower, spec: &Spec, pieces: Vec<Piece>, position: Position) -> Result<(), IngestError> {
     let schema = super::schema::widened(follower.schema(), &pieces)?;
     let changes: usize = pieces.iter().map(Piece::rows).sum();
     let pieces: Arc<[Piece]> = pieces.into();
@@ -305,7 +300,8 @@ impl Merge<'_> {
         if before.is_none() && !self.clears && self.follower.place(&key).is_some() {
             return Ok(columns.iter().map(|&column| (column, Fill::Table(key))).collect());
         }
-        let message = format!("a change of {} leaves values as they were, and the row it changes is not there", self.follower.name());
+        let message =
+            format!("a change of {} leaves values as they were, and the row it changes is not there", self.follower.name());
         Err(IngestError::new("ingest-row-missing", message).help("copy the table anew with `--resnapshot`"))
     }
 

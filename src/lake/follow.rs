@@ -25,9 +25,9 @@ use futures::Stream;
 use object_store::ObjectStoreExt as _;
 use roaring::RoaringTreemap;
 
+use self::deletion::VectorFile;
 pub use self::failpoint::reached;
 pub use self::index::{KeyHash, KeyMap, Keys, Place};
-use self::deletion::VectorFile;
 use super::storage::Folder;
 use super::table::{checkpoint, kernel_schema, protocol_actions};
 use super::{Lake, LakeError, LakeResult, TableName, storable, sweep, write_streams};
@@ -330,9 +330,8 @@ impl Follower {
         &self,
         changed: &[(usize, RoaringTreemap)],
     ) -> LakeResult<Vec<Option<deltalake::kernel::DeletionVectorDescriptor>>> {
-        let is_left = |slot: usize, deleted: &RoaringTreemap| {
-            self.files[slot].as_ref().is_some_and(|data| deleted.len() < data.rows)
-        };
+        let is_left =
+            |slot: usize, deleted: &RoaringTreemap| self.files[slot].as_ref().is_some_and(|data| deleted.len() < data.rows);
         let kept: Vec<&RoaringTreemap> =
             changed.iter().filter(|(slot, deleted)| is_left(*slot, deleted)).map(|(_, deleted)| deleted).collect();
         if kept.is_empty() {
@@ -343,10 +342,7 @@ impl Follower {
         self.flush(vec![file.name]).await?;
         failpoint::reached("vectors-written");
         let mut descriptors = file.descriptors.into_iter();
-        Ok(changed
-            .iter()
-            .map(|(slot, deleted)| is_left(*slot, deleted).then(|| descriptors.next()).flatten())
-            .collect())
+        Ok(changed.iter().map(|(slot, deleted)| is_left(*slot, deleted).then(|| descriptors.next()).flatten()).collect())
     }
 
     async fn widened(&self, wider: &SchemaRef) -> LakeResult<Vec<Action>> {
@@ -366,7 +362,8 @@ impl Follower {
     async fn put(&mut self, mut actions: Vec<Action>, position: &Position) -> LakeResult<()> {
         for (part, counter) in position {
             if self.position.get(part).is_some_and(|known| known > counter) {
-                let message = format!("{}: the position of the source goes back, from {:?} to {position:?}", self.name, self.position);
+                let message =
+                    format!("{}: the position of the source goes back, from {:?} to {position:?}", self.name, self.position);
                 return Err(LakeError::new("ingest-position", message));
             }
             let now = chrono::Utc::now().timestamp_millis();

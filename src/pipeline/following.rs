@@ -24,12 +24,7 @@ pub struct Following {
 ///
 /// # Errors
 /// Mistakes in the blocks, connections that the profile does not have, a target without a lake.
-pub fn following(
-    world: &dyn World,
-    options: &LoadOptions,
-    loaded: &Loaded,
-    chosen: &IndexSet<UniqueId>,
-) -> Outcome<Following> {
+pub fn following(world: &dyn World, options: &LoadOptions, loaded: &Loaded, chosen: &IndexSet<UniqueId>) -> Outcome<Following> {
     let mut feeds = Vec::new();
     for source in chosen.iter().filter_map(|id| loaded.manifest.sources.get(id)) {
         let Some(block) = &source.ingest else { continue };
@@ -55,8 +50,7 @@ pub fn following(
                 .fail();
         }
     }
-    let connections =
-        found.into_iter().map(|found| Connection { name: found.name, settings: found.settings }).collect();
+    let connections = found.into_iter().map(|found| Connection { name: found.name, settings: found.settings }).collect();
     Ok(Following { feeds, connections, lake: Arc::new(lake(loaded)?) })
 }
 

@@ -10,8 +10,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use super::settings::{Settings, TlsMode};
 use super::WireError;
+use super::settings::{Settings, TlsMode};
 
 fn failed(what: &str, error: impl std::fmt::Display) -> WireError {
     WireError { code: "connect", message: format!("{what}: {error}"), position: None, help: None }

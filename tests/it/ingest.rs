@@ -41,12 +41,7 @@ impl Place {
         let database = format!("ingest_{name}_{}", std::process::id());
         let mut wire = Wire::connect(&settings(host, port, "postgres")).await.unwrap();
         wire.query(&format!("create database {database}")).await.unwrap();
-        let place = Self {
-            folder: tempfile::tempdir().unwrap(),
-            host: host.to_string(),
-            port: port.to_string(),
-            database,
-        };
+        let place = Self { folder: tempfile::tempdir().unwrap(), host: host.to_string(), port: port.to_string(), database };
         place.write("dbt_project.yml", "name: shop\nprofile: shop\n");
         place.write(
             "profiles.yml",
@@ -90,7 +85,8 @@ impl Place {
     /// The database goes with its slots.
     async fn remove(self) {
         let mut wire = Wire::connect(&settings(&self.host, &self.port, "postgres")).await.unwrap();
-        let slots = format!("select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = '{}'", self.database);
+        let slots =
+            format!("select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = '{}'", self.database);
         for _ in 0..20 {
             if wire.query(&slots).await.is_ok() {
                 break;
@@ -154,21 +150,29 @@ fn transaction(random: &mut Random, step: u64) -> String {
     let id = 1 + random.below(500);
     let other = 1000 + random.below(400);
     match random.below(12) {
-        0 | 1 => format!("insert into item values ({id}, 'i{step}', {step}.25, repeat('y', 2500), {step}, now()) \
-                          on conflict (id) do update set name = excluded.name"),
+        0 | 1 => format!(
+            "insert into item values ({id}, 'i{step}', {step}.25, repeat('y', 2500), {step}, now()) \
+                          on conflict (id) do update set name = excluded.name"
+        ),
         2 => format!("update item set name = 'u{step}', n = {step} where id = {id}"),
         3 => format!("delete from item where id = {id}"),
         4 => format!("update item set id = {other} where id = {id} and not exists (select 1 from item where id = {other})"),
         5 => format!("update pair set v = 'p{step}', flag = not flag where a = {id}"),
         6 => format!("update pair set b = 'moved{step}' where a = {id}"),
-        7 => format!("begin; update item set n = n + 1 where id < {id}; savepoint s; update item set name = 'undone'; \
-                      rollback to s; insert into audit values ({step} + 100000, 's{step}'); commit"),
-        8 => format!("begin; insert into item select g, 'never', 0, repeat('z', 2000), 0, now() from \
-                      generate_series({step} * 1000 + 1000000, {step} * 1000 + 1000900) g; rollback"),
-        9 => format!("begin; insert into item select g, 'big{step}', 1.5, repeat('z', 2200), {step}, now() from \
+        7 => format!(
+            "begin; update item set n = n + 1 where id < {id}; savepoint s; update item set name = 'undone'; \
+                      rollback to s; insert into audit values ({step} + 100000, 's{step}'); commit"
+        ),
+        8 => format!(
+            "begin; insert into item select g, 'never', 0, repeat('z', 2000), 0, now() from \
+                      generate_series({step} * 1000 + 1000000, {step} * 1000 + 1000900) g; rollback"
+        ),
+        9 => format!(
+            "begin; insert into item select g, 'big{step}', 1.5, repeat('z', 2200), {step}, now() from \
                       generate_series({step} * 1000 + 2000000, {step} * 1000 + 2000600) g; savepoint a; \
                       delete from item where id % 3 = 0 and id > 2000000; rollback to a; \
-                      delete from item where id > 2000000 and id < {step} * 1000 + 1999000; commit"),
+                      delete from item where id > 2000000 and id < {step} * 1000 + 1999000; commit"
+        ),
         10 => format!("update audit set v = 'w{step}' where id = {id}; delete from audit where id = {id} + 1"),
         _ => format!("insert into audit values ({id}, 'again{step}') on conflict (id) do update set v = excluded.v"),
     }
@@ -181,7 +185,9 @@ async fn load(mut wire: Wire, go: Arc<AtomicBool>, seed: u64) -> u64 {
         step += 1;
         wire.query(&transaction(&mut random, step)).await.unwrap();
         if step.is_multiple_of(211) {
-            wire.query("truncate pair; insert into pair select g, 'b' || g, 'v', true from generate_series(1, 150) g").await.unwrap();
+            wire.query("truncate pair; insert into pair select g, 'b' || g, 'v', true from generate_series(1, 150) g")
+                .await
+                .unwrap();
         }
         tokio::time::sleep(Duration::from_millis(1 + random.below(12))).await;
     }
@@ -193,7 +199,8 @@ async fn compare(place: &Place) {
     let (mut source, lake) = (place.sql().await, place.lake().await);
     let columns = "id, name, amount::text, md5(big), n, (extract(epoch from at) * 1000000)::bigint";
     let theirs = rows_of_source(&mut source, &format!("select {columns} from item order by id")).await;
-    let columns = "id, name, cast(amount as varchar), md5(big), n, cast(arrow_cast(at, 'Timestamp(Microsecond, None)') as bigint)";
+    let columns =
+        "id, name, cast(amount as varchar), md5(big), n, cast(arrow_cast(at, 'Timestamp(Microsecond, None)') as bigint)";
     let ours = rows_of_lake(&lake, &format!("select {columns} from shop.item order by id")).await;
     assert_same("item", &theirs, &ours);
     let theirs = rows_of_source(&mut source, "select a, b, v, flag::text from pair order by a, b collate \"C\"").await;
@@ -279,7 +286,9 @@ async fn what_is_lost_is_told_and_not_passed_over() {
     assert_eq!(rows_of_lake(&place.lake().await, ids).await.len(), 3);
 
     // Out of the publication and back in: what happened meanwhile is in no stream.
-    sql.query("drop table item; create table item (id int primary key, v text); insert into item values (9, 'new')").await.unwrap();
+    sql.query("drop table item; create table item (id int primary key, v text); insert into item values (9, 'new')")
+        .await
+        .unwrap();
     let stopped = place.catch_up(&[]).await;
     assert!(!stopped.status.success() && text(&stopped).contains("ingest-gap"), "{}", text(&stopped));
     assert!(place.catch_up(&["--resnapshot"]).await.status.success());
@@ -328,7 +337,9 @@ async fn large_transactions_arrive_whole() {
     let feeds = "      - {name: item, ingest: {connector: postgres, connection: db, table: public.item, history: true}}\n";
     let Some(place) = Place::new("large", feeds).await else { return };
     let mut sql = place.sql().await;
-    sql.query("create table item (id int primary key, v text, big text); alter table item alter big set storage external").await.unwrap();
+    sql.query("create table item (id int primary key, v text, big text); alter table item alter big set storage external")
+        .await
+        .unwrap();
     assert!(place.catch_up(&[]).await.status.success());
     sql.query(
         "begin; insert into item select g, 'a' || g, repeat(chr(97 + g % 26), 2100) from generate_series(1, 60000) g; \
@@ -359,7 +370,10 @@ fn blocks_are_checked() {
         fs::write(path, text).unwrap();
     };
     write("dbt_project.yml", "name: shop\nprofile: shop\n");
-    write("profiles.yml", "shop:\n  outputs:\n    default: {type: datafusion, schema: main}\n  connections:\n    db: {type: postgres}\n");
+    write(
+        "profiles.yml",
+        "shop:\n  outputs:\n    default: {type: datafusion, schema: main}\n  connections:\n    db: {type: postgres}\n",
+    );
     let said = |block: &str| {
         write("models/s.yml", &format!("sources:\n  - name: shop\n    tables:\n      - name: item\n        ingest: {block}\n"));
         let output = Command::new(env!("CARGO_BIN_EXE_headwater")).arg("ingest").current_dir(place.path()).output().unwrap();

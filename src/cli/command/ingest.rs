@@ -68,8 +68,7 @@ async fn follow(flags: &IngestFlags, session: &Session, opened: &Opened) -> Outc
     });
     let (accept_gap, resnapshot) = (flags.accept_gap, flags.resnapshot);
     let events = opened.events.clone();
-    let failures =
-        ingest::run(Request { feeds, connections, lake, limit, accept_gap, resnapshot, events, cancel }).await;
+    let failures = ingest::run(Request { feeds, connections, lake, limit, accept_gap, resnapshot, events, cancel }).await;
     if failures.is_empty() {
         return Ok(Exit::Success);
     }

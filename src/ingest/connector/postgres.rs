@@ -74,9 +74,9 @@ pub(super) const CONNECTOR: Connector = Connector {
 /// Where to connect by the profile's settings, and how our things are called there.
 fn settings(connection: &Connection, warehouse: &str) -> Result<(Settings, Names), IngestError> {
     let text = |key: &str| connection.settings.get(key).and_then(serde_json::Value::as_str).map(str::to_string);
-    let database = text("dbname").or_else(|| text("database")).ok_or_else(|| {
-        IngestError::new("settings-invalid", format!("the connection `{}` has no `dbname`", connection.name))
-    })?;
+    let database = text("dbname")
+        .or_else(|| text("database"))
+        .ok_or_else(|| IngestError::new("settings-invalid", format!("the connection `{}` has no `dbname`", connection.name)))?;
     let mut settings = Settings::read(&connection.settings, &database)?;
     settings.application_name = format!("headwater ingest {}", connection.name);
     let default = default_name(&connection.name, warehouse);

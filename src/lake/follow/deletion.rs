@@ -76,7 +76,8 @@ async fn vector_bytes(folder: &Folder, path: &Path, descriptor: &DeletionVectorD
     let start = u64::try_from(descriptor.offset.unwrap_or(1)).map_err(broken)? + LENGTHS;
     let size = u64::try_from(descriptor.size_in_bytes).map_err(broken)?;
     let found = folder.store.get_range(path, start..start + size + LENGTHS).await?;
-    let (data, checksum) = found.split_at_checked(usize::try_from(size).map_err(broken)?).ok_or_else(|| broken("it is cut off"))?;
+    let (data, checksum) =
+        found.split_at_checked(usize::try_from(size).map_err(broken)?).ok_or_else(|| broken("it is cut off"))?;
     if crc32fast::hash(data).to_be_bytes() != checksum {
         return Err(broken(format!("{path} has another checksum")));
     }

@@ -68,9 +68,9 @@ impl Keys {
         let columns = self.columns.iter().map(column).collect::<LakeResult<Vec<_>>>()?;
         let converter = match &mut self.converter {
             Some(converter) => converter,
-            none => none.insert(RowConverter::new(
-                columns.iter().map(|column| SortField::new(column.data_type().clone())).collect(),
-            )?),
+            none => {
+                none.insert(RowConverter::new(columns.iter().map(|column| SortField::new(column.data_type().clone())).collect())?)
+            }
         };
         let rows = converter.convert_columns(&columns)?;
         Ok(rows.iter().map(|row| hash(row.as_ref())).collect())

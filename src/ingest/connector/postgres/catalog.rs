@@ -137,7 +137,10 @@ pub async fn table(sql: &mut Wire, catalog: &Catalog, feed: &Feed) -> Result<Tab
     let found = sql.query(&query).await?.rows.into_iter().next().ok_or_else(missing)?;
     let text = |at: usize| found.get(at).cloned().flatten().unwrap_or_default();
     if !matches!(text(4).as_str(), "r" | "p") || text(5) != "p" {
-        let message = format!("`{}`: {named} is no table that PostgreSQL replicates (views, foreign and unlogged tables are not)", feed.source);
+        let message = format!(
+            "`{}`: {named} is no table that PostgreSQL replicates (views, foreign and unlogged tables are not)",
+            feed.source
+        );
         return Err(IngestError::new("ingest-table-kind", message));
     }
     let oid: u32 = text(0).parse().map_err(|_| missing())?;
@@ -181,11 +184,7 @@ async fn columns(sql: &mut Wire, oid: u32) -> Result<Vec<RelationColumn>, Ingest
     );
     let column = |row: Vec<Option<String>>| {
         let text = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
-        RelationColumn {
-            name: text(0),
-            type_oid: text(1).parse().unwrap_or_default(),
-            modifier: text(2).parse().unwrap_or(-1),
-        }
+        RelationColumn { name: text(0), type_oid: text(1).parse().unwrap_or_default(), modifier: text(2).parse().unwrap_or(-1) }
     };
     Ok(sql.query(&query).await?.rows.into_iter().map(column).collect())
 }
@@ -208,7 +207,8 @@ async fn key(sql: &mut Wire, table: &Table, identity: &str, feed: &Feed) -> Resu
     }
     let is_told = identity == "f" || (identity != "n" && chosen.iter().all(|name| own.contains(name)));
     if !chosen.is_empty() && !is_told {
-        let message = format!("`{}`: updates and deletes of {} do not tell the key {}", feed.source, table.quoted(), chosen.join(", "));
+        let message =
+            format!("`{}`: updates and deletes of {} do not tell the key {}", feed.source, table.quoted(), chosen.join(", "));
         return Err(IngestError::new("ingest-key-missing", message)
             .help(format!("run in the database: alter table {} replica identity full", table.quoted())));
     }

@@ -50,12 +50,7 @@ pub async fn examine(connection: &Connection, feeds: &[Feed], state: State) -> F
     findings
 }
 
-async fn examined(
-    connection: &Connection,
-    feeds: &[Feed],
-    state: &State,
-    findings: &mut Findings,
-) -> Result<(), IngestError> {
+async fn examined(connection: &Connection, feeds: &[Feed], state: &State, findings: &mut Findings) -> Result<(), IngestError> {
     let (settings, names) = settings(connection, state.warehouse())?;
     let mut sql = connected(&settings).await?;
     findings.lines.push(format!("connected as {}", value(&mut sql, "select current_user::text").await?));
@@ -98,7 +93,8 @@ async fn examine_server(sql: &mut Wire, names: &Names, findings: &mut Findings) 
     let needed = if maybe(sql, &slot).await?.is_some() { 1 } else { 2 };
     let free: i64 = value(sql, free).await?.parse().unwrap_or_default();
     if free < needed {
-        let message = format!("{free} replication slots are free, {needed} are needed (one of them only while tables are copied)");
+        let message =
+            format!("{free} replication slots are free, {needed} are needed (one of them only while tables are copied)");
         let statement = "run: alter system set max_replication_slots = 20; alter system set max_wal_senders = 20; then restart";
         findings.faults.push(fault(message, statement));
     }
@@ -120,12 +116,7 @@ async fn examine_server(sql: &mut Wire, names: &Names, findings: &mut Findings) 
     Ok(())
 }
 
-async fn examine_table(
-    sql: &mut Wire,
-    feed: &Feed,
-    table: &catalog::Table,
-    findings: &mut Findings,
-) -> Result<(), IngestError> {
+async fn examine_table(sql: &mut Wire, feed: &Feed, table: &catalog::Table, findings: &mut Findings) -> Result<(), IngestError> {
     let (named, user) = (table.quoted(), value(sql, "select quote_ident(current_user)").await?);
     let check = |what: &str| format!("select has_table_privilege({}, '{what}')", table.oid);
     let before = findings.faults.len();
@@ -142,7 +133,8 @@ async fn examine_table(
         findings.faults.push(fault(message, statement));
     }
     if table.key.is_empty() {
-        let message = format!("`{}`: nothing tells the rows of {named} apart: updates and deletes would fail in the database", feed.source);
+        let message =
+            format!("`{}`: nothing tells the rows of {named} apart: updates and deletes would fail in the database", feed.source);
         let statement = format!(
             "give it a primary key; or name unique columns with `key:` and run: alter table {named} replica identity full"
         );

@@ -41,17 +41,45 @@ pub enum Old<'a> {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body<'a> {
-    Begin { committed_at: i64, xid: u32, commit_lsn: u64 },
-    Commit { end_lsn: u64 },
+    Begin {
+        committed_at: i64,
+        xid: u32,
+        commit_lsn: u64,
+    },
+    Commit {
+        end_lsn: u64,
+    },
     Relation(Relation),
-    Insert { oid: u32, new: Tuple<'a> },
-    Update { oid: u32, old: Option<Old<'a>>, new: Tuple<'a> },
-    Delete { oid: u32, old: Old<'a> },
-    Truncate { oids: Vec<u32> },
-    StreamStart { xid: u32 },
+    Insert {
+        oid: u32,
+        new: Tuple<'a>,
+    },
+    Update {
+        oid: u32,
+        old: Option<Old<'a>>,
+        new: Tuple<'a>,
+    },
+    Delete {
+        oid: u32,
+        old: Old<'a>,
+    },
+    Truncate {
+        oids: Vec<u32>,
+    },
+    StreamStart {
+        xid: u32,
+    },
     StreamStop,
-    StreamCommit { xid: u32, commit_lsn: u64, end_lsn: u64, committed_at: i64 },
-    StreamAbort { xid: u32, subxid: u32 },
+    StreamCommit {
+        xid: u32,
+        commit_lsn: u64,
+        end_lsn: u64,
+        committed_at: i64,
+    },
+    StreamAbort {
+        xid: u32,
+        subxid: u32,
+    },
     /// Origins, types, messages: nothing about rows.
     Other,
 }
@@ -61,7 +89,9 @@ pub enum Body<'a> {
 pub enum Piece<'a> {
     Data(&'a [u8]),
     /// Everything up to here has been sent.
-    Keepalive { end_lsn: u64 },
+    Keepalive {
+        end_lsn: u64,
+    },
 }
 
 struct Bytes<'a>(&'a [u8]);

@@ -51,7 +51,8 @@ impl Postgres {
             && !allowed.accept_gap
         {
             let table = self.tables[number].quoted();
-            let message = format!("{table} was taken out of the publication {} (or made anew): its changes since are lost", quoted(&name));
+            let message =
+                format!("{table} was taken out of the publication {} (or made anew): its changes since are lost", quoted(&name));
             return Err(IngestError::new("ingest-gap", message).help(WAYS_ON));
         }
         let names: Vec<String> = missing.iter().map(|&number| self.tables[number].quoted()).collect();
@@ -80,11 +81,7 @@ impl Postgres {
     }
 
     /// Sees that the slot goes on where the tables are, or makes it where there is none to go on from.
-    pub(super) async fn secure_slot(
-        &mut self,
-        positions: &[Option<Position>],
-        allowed: Permissions,
-    ) -> Result<(), IngestError> {
+    pub(super) async fn secure_slot(&mut self, positions: &[Option<Position>], allowed: Permissions) -> Result<(), IngestError> {
         let head = lsn_of(&value(&mut self.sql, "select pg_current_wal_flush_lsn()::text").await?)?;
         let known: Vec<u64> = positions.iter().flatten().map(lsn_in).collect();
         let least = known.iter().copied().min();
@@ -94,7 +91,9 @@ impl Postgres {
             && least.is_some()
         {
             let message = format!("the database is another one than before: {} and not {}", self.catalog.system, told.system);
-            return Err(IngestError::new("ingest-system", message).help("a restored or replaced server: copy anew with `--resnapshot`"));
+            return Err(
+                IngestError::new("ingest-system", message).help("a restored or replaced server: copy anew with `--resnapshot`")
+            );
         }
         if let Some(ahead) = known.iter().copied().filter(|known| *known > head).max() {
             let message = format!(
@@ -103,8 +102,9 @@ impl Postgres {
                 lsn_text(ahead),
                 lsn_text(head)
             );
-            return Err(IngestError::new("ingest-ahead", message)
-                .help("the server was set back (a restored backup, a standby that lost the end): copy anew with `--resnapshot`"));
+            return Err(IngestError::new("ingest-ahead", message).help(
+                "the server was set back (a restored backup, a standby that lost the end): copy anew with `--resnapshot`",
+            ));
         }
         match (self.slot().await?, told, least) {
             (None, _, None) => self.make_slot().await,
@@ -128,7 +128,9 @@ impl Postgres {
         let own = value(&mut self.sql, "select current_database()").await?;
         if slot.plugin != "pgoutput" || slot.database != own {
             let message = format!("the slot {name} is one of {} in the database {}: it is not ours", slot.plugin, slot.database);
-            return Err(IngestError::new("ingest-slot-foreign", message).help("give the connection another `slot:` in profiles.yml"));
+            return Err(
+                IngestError::new("ingest-slot-foreign", message).help("give the connection another `slot:` in profiles.yml")
+            );
         }
         if slot.wal_status == "lost" {
             let from = told.as_ref().map_or(slot.confirmed, |told| u64::try_from(told.acknowledged).unwrap_or_default());
@@ -191,7 +193,8 @@ impl Postgres {
     pub(super) async fn begin_moment(&mut self) -> Result<Position, IngestError> {
         let mut wire = Wire::connect(&Settings { replication: true, ..self.settings.clone() }).await?;
         let random = uuid::Uuid::new_v4().simple().to_string();
-        let sql = format!("CREATE_REPLICATION_SLOT \"headwater_copy_{}\" TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT", &random[..12]);
+        let sql =
+            format!("CREATE_REPLICATION_SLOT \"headwater_copy_{}\" TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT", &random[..12]);
         let reply = wire.query(&sql).await.map_err(|error| refused(error.into(), &sql))?;
         let row = reply.rows.into_iter().next().unwrap_or_default();
         let (Some(Some(start)), Some(Some(snapshot))) = (row.get(1), row.get(2)) else {
@@ -206,7 +209,8 @@ impl Postgres {
 /// A statement that the server refuses, with what the user may have to do about it.
 fn refused(error: IngestError, sql: &str) -> IngestError {
     let help = if error.message.contains("wal_level") {
-        "in postgresql.conf: wal_level = logical, then restart the server (or: alter system set wal_level = 'logical')".to_string()
+        "in postgresql.conf: wal_level = logical, then restart the server (or: alter system set wal_level = 'logical')"
+            .to_string()
     } else if error.message.contains("all replication slots are in use") {
         "in postgresql.conf: max_replication_slots and max_wal_senders greater by 2, then restart the server".to_string()
     } else if error.message.contains("permission denied") || error.message.contains("must be") {

@@ -100,7 +100,8 @@ impl Reader {
             Body::StreamStart { xid } => {
                 self.streamed = Some(xid);
                 let tables = self.tables.len();
-                let fresh = || Open { rows: Window::new(tables), relations: Relations::new(), undone: HashSet::new(), ordinal: 0 };
+                let fresh =
+                    || Open { rows: Window::new(tables), relations: Relations::new(), undone: HashSet::new(), ordinal: 0 };
                 self.open.entry(xid).or_insert_with(fresh);
                 Ok(())
             }
@@ -233,9 +234,11 @@ impl Into<'_> {
             Body::Update { old: Some(old), new, .. } => {
                 let (Old::Key(before) | Old::Whole(before)) = old;
                 let whole = matches!(old, Old::Whole(_)).then_some(before);
-                let is_moved = self.known.key.iter().any(|&column| {
-                    new.get(column) != before.get(column) && new.get(column) != Some(&Value::Unchanged)
-                });
+                let is_moved = self
+                    .known
+                    .key
+                    .iter()
+                    .any(|&column| new.get(column) != before.get(column) && new.get(column) != Some(&Value::Unchanged));
                 if !is_moved {
                     return self.row(rows, new, whole, (Op::Update, origin, false));
                 }
@@ -256,7 +259,8 @@ impl Into<'_> {
         (op, origin, moved): (Op, Origin, bool),
     ) -> Result<(), IngestError> {
         if values.len() != self.known.places.len() {
-            let message = format!("{}: a row has {} values for {} columns", self.table.quoted(), values.len(), self.known.places.len());
+            let message =
+                format!("{}: a row has {} values for {} columns", self.table.quoted(), values.len(), self.known.places.len());
             return Err(IngestError::new("ingest-protocol", message));
         }
         let mut unset = Vec::new();
