@@ -34,13 +34,11 @@ echo "== copy the tables"
 time "$headwater" ingest --until-caught-up
 echo "== build and test"
 "$headwater" build --quiet
-before=$("$headwater" show --inline "select sum(qtysold) as tickets from {{ source('tickit_external', 'sale') }}" --output json)
 echo "== change a row in the database"
-sql "$database" --command "update sale set qtysold = qtysold + 1000 where saleid = (select min(saleid) from sale)"
+sql "$database" --command "update \"user\" set city = 'Headwater' where userid not in (select buyerid from sale)"
 "$headwater" ingest --until-caught-up
 "$headwater" build --quiet
-after=$("$headwater" show --inline "select sum(qtysold) as tickets from {{ source('tickit_external', 'sale') }}" --output json)
-echo "before: $before"
-echo "after:  $after"
+echo "== the mart dim_non_buyers"
+"$headwater" show --inline "select city, count(*) as users from {{ ref('dim_non_buyers') }} where city = 'Headwater' group by city"
 "$headwater" ingest reset --tables >/dev/null
 sql postgres --command "drop database $database"

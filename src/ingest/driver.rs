@@ -135,7 +135,7 @@ impl Line {
             targets.iter().map(|target| if *resnapshot { None } else { target.position() }).collect();
         let allowed = Permissions { accept_gap: self.request.accept_gap, resnapshot: *resnapshot };
         source.prepare(&positions, allowed).await?;
-        if positions.iter().any(Option::is_none) {
+        if *resnapshot || !targets.iter().all(Target::is_complete) {
             self.copy(source, &mut targets, *resnapshot).await?;
         }
         *resnapshot = false;
@@ -303,18 +303,23 @@ fn owned(table: &Follower, description: &Description) -> Result<(), IngestError>
 }
 
 impl Target {
-    /// How far all tables of this source have come; none if one of them has to be made first.
+    /// How far the tables of this source have come at least, of those that have come anywhere: from there on the source must tell
+    /// its changes, also while another table has yet to be copied.
     fn position(&self) -> Option<Position> {
         let mut least: Position = BTreeMap::new();
-        for table in std::iter::once(&self.silver).chain(&self.bronze) {
-            if table.position().is_empty() {
-                return None;
-            }
-            for (part, counter) in table.position() {
-                least.entry(part.clone()).and_modify(|known| *known = (*known).min(*counter)).or_insert(*counter);
-            }
+        for (part, counter) in self.tables().flat_map(Follower::position) {
+            least.entry(part.clone()).and_modify(|known| *known = (*known).min(*counter)).or_insert(*counter);
         }
-        Some(least)
+        (!least.is_empty()).then_some(least)
+    }
+
+    /// Whether no table has to be copied first.
+    fn is_complete(&self) -> bool {
+        self.tables().all(|table| !table.position().is_empty())
+    }
+
+    fn tables(&self) -> impl Iterator<Item = &Follower> {
+        std::iter::once(&self.silver).chain(&self.bronze)
     }
 }
 

@@ -55,7 +55,7 @@ pub trait Source: Send + Sync {
     /// The parts that a position of this source has.
     fn parts(&self) -> Vec<String>;
 
-    /// Checks that the source can go on from the tables' positions, and sets up what it needs; none for a table to be copied.
+    /// Checks that the source can go on from the tables' positions, and sets up what it needs; none for a table that has none.
     async fn prepare(&mut self, positions: &[Option<Position>], allowed: Permissions) -> Result<(), IngestError>;
 
     /// Begins a moment at which tables are copied: all changes up to its position are in the copies, none after it.

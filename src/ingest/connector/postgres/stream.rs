@@ -66,7 +66,7 @@ impl Stream {
     /// What the server sent next.
     pub async fn next(&mut self) -> Result<Vec<Bytes>, IngestError> {
         match self.received.recv().await {
-            Some(received) => received.map_err(|error| lost(error)),
+            Some(received) => received.map_err(lost),
             None => Err(IngestError::new("connection", "the stream of changes ended").passing()),
         }
     }
