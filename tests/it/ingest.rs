@@ -1,7 +1,7 @@
 //! Tables that follow a PostgreSQL: what is in the source is in the lake, each change once, whatever happens on the way.
 //!
-//! They need `HEADWATER_TEST_POSTGRES` (`./.ci/services start`) and say so where it is not set. `HEADWATER_KILLS` sets how often the
-//! process is killed (24 if not set; the long form is 300).
+//! They need `HEADWATER_TEST_POSTGRES` (`./.ci/services start`) and say so where it is not set. `HEADWATER_KILLS` sets how often
+//! the process is killed (24 if not set; the long form is 300), `HEADWATER_SEED` which changes are made.
 
 use std::fs;
 use std::path::Path;
