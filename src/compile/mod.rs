@@ -30,6 +30,7 @@ use crate::project::Project;
 
 use source_map::Traced;
 
+pub use crate::jinja::value_of;
 pub use batch::{Batch, BatchPlan, BatchSize, Window, in_order, iso, moment};
 pub use dictionary::{graph_dictionary, node_dictionary};
 pub use ephemeral::inject_ctes;
@@ -40,7 +41,6 @@ pub use scope::{CompileScope, with_batch};
 pub use source_map::{Origin, SourceMap};
 pub use typing::{Typed, Typing};
 pub use unit_test::{Inputs, compile_over_inputs, given, unit_test_node};
-pub use crate::jinja::value_of;
 
 /// A node as it is sent to the database.
 #[derive(Clone, Debug, PartialEq)]

@@ -126,7 +126,14 @@ pub fn compile_over_inputs(
     let extra_ctes: Vec<ExtraCte> = ctes.into_iter().map(|(id, sql)| ExtraCte { id, sql }).collect();
     let sql = inject_ctes(&text, &extra_ctes);
     let source_map = SourceMap::default();
-    Ok(CompiledNode { unique_id: node.unique_id.clone(), sql, extra_ctes, relation: node.relation(), macros: Vec::new(), source_map })
+    Ok(CompiledNode {
+        unique_id: node.unique_id.clone(),
+        sql,
+        extra_ctes,
+        relation: node.relation(),
+        macros: Vec::new(),
+        source_map,
+    })
 }
 
 /// Adds an input's CTE, after those its own text reads.

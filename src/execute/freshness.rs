@@ -54,8 +54,7 @@ async fn check_all(session: &Arc<Session>) -> Vec<FreshnessResult> {
     let unstaged = external::stage(session).await;
     let steps = session.run.plan.steps.iter();
     let sources: Vec<Source> = steps.filter_map(|step| session.run.manifest.sources.get(&step.unique_id)).cloned().collect();
-    let sources: Vec<Source> =
-        sources.into_iter().filter(|source| source.freshness.as_ref().is_some_and(is_asked)).collect();
+    let sources: Vec<Source> = sources.into_iter().filter(|source| source.freshness.as_ref().is_some_and(is_asked)).collect();
     let total = sources.len();
     let checks = sources.into_iter().enumerate().map(|(at, source)| {
         let (session, failed) = (session.clone(), unstaged.get(&source.unique_id).cloned());
@@ -68,6 +67,7 @@ async fn check(session: &Session, source: &Source, (index, total): (usize, usize
     let node = info(source);
     session.run.events.emit(Event::NodeStarted { index, total, node: node.clone() });
     let mut clock = Clock::start();
+    clock.time("compile", session.run.world.as_ref(), async {}).await;
     let criteria = source.freshness.clone().unwrap_or_default();
     let newest = match (unstaged, statement(source, &criteria)) {
         (Some(reason), _) => Err(Failure::Runtime(reason)),
@@ -80,7 +80,8 @@ async fn check(session: &Session, source: &Source, (index, total): (usize, usize
             clock.time("execute", world.as_ref(), newest(session, sql)).await
         }
     };
-    let result = judged(session, source, criteria, (newest, clock));
+    let mut result = judged(session, source, criteria, (newest, clock));
+    result.thread_id = format!("Thread-{} (worker)", (index - 1) % session.run.settings.threads.max(1) + 1);
     session.run.events.emit(Event::NodeFinished { index, total, node, result: Box::new(node_result(&result)) });
     result
 }
@@ -117,12 +118,24 @@ fn judged(
         max_loaded_at,
         snapshotted_at: now,
         criteria,
-        adapter_response: JsonMap::new(),
+        adapter_response: response(session, max_loaded_at),
         execution_time: clock.elapsed(),
         timing: clock.timing,
         thread_id: "main".to_string(),
         error,
     }
+}
+
+/// What the server said of the question: one row, where it is a server that says such things.
+fn response(session: &Session, answered: Option<DateTime<Utc>>) -> JsonMap {
+    if answered.is_none() || !session.run.adapter.builds_by_macros() {
+        return JsonMap::new();
+    }
+    JsonMap::from_iter([
+        ("_message".to_string(), Json::from("SELECT 1")),
+        ("code".to_string(), Json::from("SELECT")),
+        ("rows_affected".to_string(), Json::from(1)),
+    ])
 }
 
 fn info(source: &Source) -> NodeInfo {

@@ -83,12 +83,7 @@ fn hooks_at(node: &Node, when: When) -> Vec<String> {
 }
 
 /// Runs the text `sql` that the hook `raw` of `node` gave.
-async fn execute(
-    session: &Session,
-    node: &Node,
-    adapter: &Arc<dyn Adapter>,
-    (raw, sql): (&str, &str),
-) -> Result<(), Failure> {
+async fn execute(session: &Session, node: &Node, adapter: &Arc<dyn Adapter>, (raw, sql): (&str, &str)) -> Result<(), Failure> {
     if sql.is_empty() {
         return Ok(());
     }
@@ -221,12 +216,7 @@ async fn run_in_order(
     results
 }
 
-async fn run_project_hook(
-    session: &Arc<Session>,
-    node: &Arc<Node>,
-    (name, extras): (&str, Extras),
-    at: Place<'_>,
-) -> NodeResult {
+async fn run_project_hook(session: &Arc<Session>, node: &Arc<Node>, (name, extras): (&str, Extras), at: Place<'_>) -> NodeResult {
     let mut clock = Clock::start();
     let mut result = blank_result(session, node, "main".to_string());
     let outcome = tokio::select! {

@@ -168,11 +168,7 @@ async fn compile_step(session: &Arc<Session>, node: &Arc<Node>, context: &Arc<Co
 }
 
 /// One batch of a microbatch model: compiled for its stretch of time, written, with the hooks of `moments` around it.
-pub(super) async fn batch_step(
-    session: &Arc<Session>,
-    node: &Arc<Node>,
-    part: templated::Part<'_>,
-) -> Result<Effect, Failure> {
+pub(super) async fn batch_step(session: &Arc<Session>, node: &Arc<Node>, part: templated::Part<'_>) -> Result<Effect, Failure> {
     if let Some(macro_id) = templated::macro_of(session, node) {
         return templated_batch(session, node, part, macro_id).await;
     }

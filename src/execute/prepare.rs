@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{external, query_comment};
 use super::session::Session;
+use super::{external, query_comment};
 use crate::adapter::Operation;
 use crate::name::UniqueId;
 

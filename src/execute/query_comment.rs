@@ -73,10 +73,7 @@ fn rendered(session: &Session, at: &Place<'_>, text: &str) -> Outcome<String> {
     let node = at.node.map_or(Value::from(()), |node| value_of(&node_dictionary(node)));
     let extras = Extras::from([("connection_name".to_string(), Value::from(at.name)), ("node".to_string(), node)]);
     let scope = CompileScope::of_operation(&session.run.project.name, &session.context, extras);
-    let template = TemplateText {
-        name: "query-comment".to_string(),
-        source: text.into(),
-        location: Location::new("dbt_project.yml", 1, 1),
-    };
+    let template =
+        TemplateText { name: "query-comment".to_string(), source: text.into(), location: Location::new("dbt_project.yml", 1, 1) };
     session.context.jinja.render_returning(&template, Arc::new(scope))
 }

@@ -146,7 +146,8 @@ impl Session {
     pub fn keep(&self, node: &Node, compiled: &CompiledNode) {
         let path = self.display_path(&self.target_path(TargetFolder::Compiled, node));
         let extra_ctes = compiled.extra_ctes.clone();
-        let entry = Compiled { code: compiled.sql.clone(), path: Some(path), extra_ctes, macros: compiled.macros.clone(), lineage: None };
+        let entry =
+            Compiled { code: compiled.sql.clone(), path: Some(path), extra_ctes, macros: compiled.macros.clone(), lineage: None };
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner).insert(node.unique_id.clone(), entry);
     }
 
@@ -231,7 +232,8 @@ fn compile_context(run: &RunRequest, stop: &CancellationToken) -> Arc<CompileCon
         (!run.settings.no_introspect).then(|| Arc::new(introspect(run, run.adapter.clone(), stop)) as Arc<dyn Introspect>);
     let (empty, sample) = (run.settings.empty, run.settings.sample);
     let selected = Arc::new(run.plan.steps.iter().map(|step| step.unique_id.clone()).collect());
-    let flags = CompileFlags { empty, sample, deferred: run.settings.deferred.clone(), warn_error: run.settings.warn_error, selected };
+    let flags =
+        CompileFlags { empty, sample, deferred: run.settings.deferred.clone(), warn_error: run.settings.warn_error, selected };
     CompileContext::new(run.manifest.clone(), run.jinja.clone(), run.project.clone(), database, (run.events.clone(), flags))
 }
 

@@ -12,7 +12,9 @@ use super::session::Session;
 use super::target;
 use super::test_outcome::{Counted, judge};
 use crate::artifact::TargetFolder;
-use crate::compile::{Batch, CompileContext, CompileScope, CompiledNode, Extras, node_dictionary, render_in_node, value_of, with_batch};
+use crate::compile::{
+    Batch, CompileContext, CompileScope, CompiledNode, Extras, node_dictionary, render_in_node, value_of, with_batch,
+};
 use crate::jinja::{Materialized, StatementResult, relation_value};
 use crate::manifest::Node;
 use crate::name::{ResourceType, UniqueId};

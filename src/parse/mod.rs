@@ -28,13 +28,13 @@ mod template;
 mod unrendered;
 mod vars;
 
+pub use crate::jinja::value_of;
 pub(crate) use files::hex;
 pub use files::{Loaded, LoadedFile, read_all};
 pub use literal::{LiteralCall, literal_call};
 pub use macros::{MacroLookup, collect_docs, collect_macros, macro_sources};
 pub(crate) use macros::{built_in, seconds};
 pub use property::{ParsedProperty, location_at, yaml_to_json};
-pub use crate::jinja::value_of;
 pub use scope::{NodeIdentity, ParseScope};
 pub(crate) use template::is_flag_set;
 pub use template::{capture_text, parse_model};

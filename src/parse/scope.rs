@@ -6,7 +6,7 @@ use minijinja::Value;
 use serde_json::{Value as Json, json};
 
 use crate::diagnostic::{Diagnostic, Outcome};
-use crate::jinja::{value_of, Introspect, NodeScope, RefAnswer};
+use crate::jinja::{Introspect, NodeScope, RefAnswer, value_of};
 use crate::manifest::{JsonMap, RefArgs};
 use crate::name::{Relation, ResourceType, UniqueId};
 use crate::project::Project;
