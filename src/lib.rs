@@ -23,7 +23,11 @@ pub mod sql;
 
 pub mod lake;
 
+pub mod wire;
+
 pub mod adapter;
+
+pub mod ingest;
 
 pub mod project;
 

@@ -2,6 +2,8 @@
 //!
 //! Each stage takes values and gives values; what a command adds is which stages it needs and how the outcome is shown.
 
+mod following;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +28,8 @@ use crate::name::{Relation, UniqueId};
 use crate::plan::{self, Plan, Verb};
 use crate::project::{self, LoadOptions, Project};
 use crate::world::{Stamp, World};
+
+pub use following::{Following, following};
 
 /// A project after everything that needs no database.
 #[derive(Clone)]
@@ -223,10 +227,12 @@ pub fn write_freshness(
     written(&path, artifact::write_sources(&path, &outcome.sources, outcome.run.elapsed, &metadata(invocation)))
 }
 
-/// Writes `manifest.json` into the target folder.
+/// Writes `manifest.json` and `semantic_manifest.json` into the target folder.
 pub fn write_manifest(loaded: &Loaded, invocation: &Invocation) -> Outcome<()> {
     let path = loaded.project.target_path.join("manifest.json");
-    written(&path, artifact::write_manifest(&path, &loaded.manifest, &loaded.dag, &metadata(invocation)))
+    written(&path, artifact::write_manifest(&path, &loaded.manifest, &loaded.dag, &metadata(invocation)))?;
+    let path = loaded.project.target_path.join("semantic_manifest.json");
+    written(&path, artifact::write_semantic_manifest(&path, &loaded.manifest))
 }
 
 /// [`write_manifest`] of a project just loaded; where nothing changes until the next time, that only renews its metadata.
@@ -238,13 +244,14 @@ pub fn write_parsed(world: &dyn World, loaded: &Loaded, invocation: &Invocation)
     Ok(())
 }
 
-/// Renews `manifest.json` without loading the project, if nothing of it has changed since that was written. Gives the warnings
-/// that parsing would give; none if there is something to parse.
+/// Renews `manifest.json` without loading the project, if at most the text of some models has changed since that was written.
+/// Gives the warnings that parsing would give; none if there is something to parse.
 pub fn renew_manifest(world: &dyn World, project: &Project, invocation: &Invocation) -> Option<Vec<Diagnostic>> {
-    let unchanged = cache::unchanged(world, project, invocation)?;
-    artifact::renew_manifest(&project.target_path.join("manifest.json"), &metadata(invocation)).ok()?;
-    cache::mark(world, project, &unchanged.id);
-    Some(unchanged.diagnostics)
+    let mut renewal = cache::renewal(world, project, invocation)?;
+    artifact::renew_manifest(&project.target_path.join("manifest.json"), &metadata(invocation), &renewal.nodes).ok()?;
+    let diagnostics = std::mem::take(&mut renewal.diagnostics);
+    renewal.mark(world, project);
+    Some(diagnostics)
 }
 
 /// Writes what a run leaves behind: `manifest.json` with the compiled code, and `run_results.json`.

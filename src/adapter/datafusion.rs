@@ -20,7 +20,6 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDateTime, Utc};
 use datafusion::common::DFSchema;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::FairSpillPool;
@@ -35,7 +34,7 @@ use super::{
 };
 use crate::lake::{Entry, ExternalDefinition, Lake, LakeError, Object, SeedOptions, Storage, TableName, read_seed};
 use crate::name::{Relation, RelationType};
-use crate::rows::{Answer, Cell, ColumnType, Rows};
+use crate::rows::{Answer, ColumnType, Rows};
 use crate::sql::{self, SqlError};
 
 /// Where the warehouse lies if the target names no `path`.
@@ -90,15 +89,11 @@ impl DataFusion {
         settings: &Map<String, Json>,
         base: &Path,
     ) -> Result<Self, AdapterError> {
-        let text = |key: &str| settings.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_string));
-        let storage_options: Vec<(String, String)> = settings
-            .iter()
-            .filter(|(key, _)| key.to_lowercase().starts_with("aws_"))
-            .filter_map(|(key, _)| Some((key.to_lowercase(), text(key)?)))
-            .collect();
-        let root = text("path").unwrap_or_else(|| DEFAULT_PATH.to_string());
-        let storage = Storage::open(&root, base, &storage_options)?;
-        let config = config(settings.get("settings"), threads)?;
+        let text = |key: &str| text_of(settings, key);
+        let (storage, storage_options) = storage(settings, base)?;
+        let mut config = config(settings.get("settings"), threads)?.with_create_default_catalog_and_schema(false);
+        config.options_mut().catalog.default_catalog = database.to_string();
+        config.options_mut().catalog.default_schema = schema.to_string();
         let mut runtime = RuntimeEnvBuilder::new();
         if let Some(limit) = text("memory_limit").or_else(|| text("memory_limit_bytes")) {
             let bytes =
@@ -126,6 +121,22 @@ impl DataFusion {
     fn name(&self, relation: &Relation) -> TableName {
         self.engine.name(relation.database.as_deref(), relation.schema.as_deref(), &relation.identifier)
     }
+}
+
+/// A setting as text, whatever it was written as.
+fn text_of(settings: &Map<String, Json>, key: &str) -> Option<String> {
+    settings.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_string))
+}
+
+/// Where the warehouse lies, and the options by which its store is opened.
+pub(super) fn storage(settings: &Map<String, Json>, base: &Path) -> Result<(Storage, Vec<(String, String)>), AdapterError> {
+    let options: Vec<(String, String)> = settings
+        .keys()
+        .filter(|key| key.to_lowercase().starts_with("aws_"))
+        .filter_map(|key| Some((key.to_lowercase(), text_of(settings, key)?)))
+        .collect();
+    let root = text_of(settings, "path").unwrap_or_else(|| DEFAULT_PATH.to_string());
+    Ok((Storage::open(&root, base, &options)?, options))
 }
 
 fn invalid(message: String) -> AdapterError {
@@ -358,28 +369,4 @@ impl Adapter for DataFusion {
     async fn discard(&self, relation: &Relation) -> Result<(), AdapterError> {
         Ok(self.engine.lake.discard(&self.name(relation)).await?)
     }
-
-    async fn max_loaded_at(&self, sql: &str) -> Result<Option<DateTime<Utc>>, AdapterError> {
-        let rows = self.query(sql, Some(1)).await?;
-        match rows.rows.first().and_then(|row| row.first()) {
-            None | Some(Cell::Null) => Ok(None),
-            Some(cell) => instant(&cell.display()).map(Some).ok_or_else(|| AdapterError {
-                code: "freshness-type",
-                message: format!("`{}` is not a timestamp", cell.display()),
-                position: None,
-                help: Some("`loaded_at_field` must give a timestamp or a date; cast it if it is text".into()),
-            }),
-        }
-    }
-}
-
-/// A timestamp or date as shown; without a zone it is UTC.
-fn instant(text: &str) -> Option<DateTime<Utc>> {
-    if let Ok(at) = DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%:z").or_else(|_| DateTime::parse_from_rfc3339(text)) {
-        return Some(at.with_timezone(&Utc));
-    }
-    let local =
-        ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"].iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
-    let day = || chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
-    Some(local.or_else(day)?.and_utc())
 }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
-use crate::lake::{SeedOptions, read_seed_text};
+use crate::lake::{Lake, SeedOptions, read_seed_text};
 use crate::name::{Relation, RelationType};
 use crate::rows::{Answer, Cell, ColumnType, Rows};
 
-pub use crate::sql::{ColumnSources, QueryLineage, TableColumn};
+pub use crate::sql::{ColumnSources, FunctionArgument, QueryLineage, SqlFunction, TableColumn};
 
 /// What went wrong outside the project's text: the engine's own message, with the place in the SQL where it knows one.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +82,11 @@ pub enum Operation {
         relation: Relation,
         sql: String,
         description: Option<String>,
+    },
+    /// Create or replace.
+    CreateFunction {
+        relation: Relation,
+        function: SqlFunction,
     },
     /// Create or replace atomically from a query; replaces a view of that name too.
     CreateTableAs {
@@ -350,7 +356,18 @@ pub trait Adapter: Send + Sync {
         Ok(())
     }
     /// The newest value of a source's `loaded_at` expression, as UTC; for `source freshness`.
-    async fn max_loaded_at(&self, sql: &str) -> Result<Option<chrono::DateTime<chrono::Utc>>, AdapterError>;
+    async fn max_loaded_at(&self, sql: &str) -> Result<Option<DateTime<Utc>>, AdapterError> {
+        let answer = self.query(sql, Some(1)).await?;
+        match answer.rows.first().and_then(|row| row.first()) {
+            None | Some(Cell::Null) => Ok(None),
+            Some(cell) => instant(&cell.display()).map(Some).ok_or_else(|| AdapterError {
+                code: "freshness-type",
+                message: format!("`{}` is not a timestamp", cell.display()),
+                position: None,
+                help: Some("`loaded_at_field` must give a timestamp or a date; cast it if it is text".into()),
+            }),
+        }
+    }
 }
 
 /// An engine's types as profiles name them, and how it is opened.
@@ -405,6 +422,22 @@ pub async fn connect(adapter_type: &str, target: &Target<'_>) -> Result<Arc<dyn 
     (kind.connect)(target)
 }
 
+/// The lake of a target whose tables lie in one.
+///
+/// # Errors
+/// `ingest-target`: the engine keeps its tables itself.
+pub fn lake(adapter_type: &str, target: &Target<'_>) -> Result<Lake, AdapterError> {
+    if ADAPTERS.first().is_some_and(|kind| kind.types.contains(&adapter_type)) {
+        return Ok(Lake::new(datafusion::storage(target.settings, target.base)?.0));
+    }
+    Err(AdapterError {
+        code: "ingest-target",
+        message: format!("a target of the type `{adapter_type}` has no lake that sources could be followed into"),
+        position: None,
+        help: Some(format!("use a target of the type `{}`", ADAPTERS[0].types[0])),
+    })
+}
+
 /// A seed's rows with the types dbt would give its columns; columns of `given` types are left text.
 ///
 /// # Errors
@@ -421,4 +454,15 @@ pub fn seed_rows(file: &Path, delimiter: char, given: &[String]) -> Result<Rows,
     let rows = read.rows.into_iter().map(|row| read.columns.iter().zip(row).map(cell).collect()).collect();
     let columns = read.columns.iter().map(|(name, data_type)| ColumnType { name: name.clone(), data_type: data_type.clone() });
     Ok(Rows { columns: columns.collect(), rows, rows_affected: None })
+}
+
+/// A timestamp or date as shown; without a zone it is UTC.
+fn instant(text: &str) -> Option<DateTime<Utc>> {
+    if let Ok(at) = DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%:z").or_else(|_| DateTime::parse_from_rfc3339(text)) {
+        return Some(at.with_timezone(&Utc));
+    }
+    let local =
+        ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"].iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
+    Some(local.or_else(day)?.and_utc())
 }

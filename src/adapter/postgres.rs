@@ -2,22 +2,18 @@
 //! answered from its catalog.
 
 mod session;
-mod settings;
-mod tls;
 mod value;
-mod wire;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use serde_json::{Map, Value as Json};
 
 use self::session::{Pool, Session};
-use self::settings::Settings;
 use super::{Adapter, AdapterError, Capabilities, CatalogEntry, Effect, ExternalTable, Operation};
 use crate::name::{Relation, RelationType, quote_identifier};
 use crate::rows::{Answer, Cell, ColumnType, Rows};
+use crate::wire::{Settings, WireError};
 
 /// A database, or one node's connection to it.
 pub struct Postgres {
@@ -44,6 +40,13 @@ impl Postgres {
 
     async fn rows(&self, sql: &str) -> Result<Vec<Vec<Cell>>, AdapterError> {
         Ok(self.run(sql, false).await?.rows.rows)
+    }
+}
+
+impl From<WireError> for AdapterError {
+    fn from(error: WireError) -> Self {
+        let WireError { code, message, position, help } = error;
+        Self { code, message, position, help }
     }
 }
 
@@ -240,19 +243,6 @@ impl Adapter for Postgres {
             .await?;
         Ok(catalog_entries(&self.pool.settings.database, &rows))
     }
-
-    async fn max_loaded_at(&self, sql: &str) -> Result<Option<DateTime<Utc>>, AdapterError> {
-        let rows = self.rows(sql).await?;
-        match rows.first().and_then(|row| row.first()) {
-            None | Some(Cell::Null) => Ok(None),
-            Some(cell) => instant(&cell.display()).map(Some).ok_or_else(|| AdapterError {
-                code: "freshness-type",
-                message: format!("`{}` is not a timestamp", cell.display()),
-                position: None,
-                help: Some("`loaded_at_field` must give a timestamp or a date; cast it if it is text".into()),
-            }),
-        }
-    }
 }
 
 /// A row a column, as an entry a relation.
@@ -277,14 +267,4 @@ fn catalog_entries(database: &str, rows: &[Vec<Cell>]) -> Vec<CatalogEntry> {
         }
     }
     entries
-}
-
-/// A timestamp or date as shown; without a zone it is UTC.
-fn instant(text: &str) -> Option<DateTime<Utc>> {
-    if let Ok(at) = DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%:z") {
-        return Some(at.with_timezone(&Utc));
-    }
-    let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").ok();
-    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
-    Some(local.or_else(day)?.and_utc())
 }

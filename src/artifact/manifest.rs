@@ -1,6 +1,7 @@
 //! `manifest.json`, schema v12: the resolved project with its lineage both ways.
 
-use std::io;
+use std::io::{self, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use indexmap::IndexMap;
@@ -10,7 +11,7 @@ use serde_json::Value as Json;
 use super::{ArtifactMetadata, Header};
 use crate::graph::{Dag, Direction, Member};
 use crate::manifest::{Exposure, Manifest, Node, OtherResource, Source};
-use crate::name::UniqueId;
+use crate::name::{ResourceType, UniqueId};
 
 /// The file's content as a value; [`write_manifest`] streams the same without building it.
 pub fn manifest_json(manifest: &Manifest, dag: &Dag, metadata: &ArtifactMetadata) -> Json {
@@ -22,11 +23,11 @@ pub fn write_manifest(path: &Path, manifest: &Manifest, dag: &Dag, metadata: &Ar
     super::write_json(path, &ManifestFile { manifest, dag, metadata })
 }
 
-/// Gives a written `manifest.json` the metadata of another invocation, all or nothing.
+/// Gives a written `manifest.json` the metadata of another invocation, and `nodes` in place of those of their ids, all or nothing.
 ///
 /// # Errors
-/// `InvalidData` for a file that is not as [`write_manifest`] writes it.
-pub fn renew_manifest(path: &Path, metadata: &ArtifactMetadata) -> io::Result<()> {
+/// `InvalidData` for a file that is not as [`write_manifest`] writes it, or has no such nodes.
+pub fn renew_manifest(path: &Path, metadata: &ArtifactMetadata, nodes: &[Node]) -> io::Result<()> {
     let bytes = std::fs::read(path)?;
     let other = || io::Error::new(io::ErrorKind::InvalidData, "not a manifest of ours");
     let rest = bytes.strip_prefix(br#"{"metadata":"#).ok_or_else(other)?;
@@ -38,11 +39,31 @@ pub fn renew_manifest(path: &Path, metadata: &ArtifactMetadata) -> io::Result<()
         *old.get_mut(&key).ok_or_else(other)? = value;
     }
     *old.get_mut("run_started_at").ok_or_else(other)? = super::timestamp(&metadata.invocation_started_at).into();
+    let mut places = nodes.iter().map(|node| entry_of(rest, node)).collect::<io::Result<Vec<_>>>()?;
+    places.sort_by_key(|(place, _)| place.start);
     super::replace(path, |file| {
-        io::Write::write_all(file, br#"{"metadata":"#)?;
+        file.write_all(br#"{"metadata":"#)?;
         serde_json::to_writer(&mut *file, &old)?;
-        io::Write::write_all(file, rest)
+        let mut written = 0;
+        for (place, node) in places {
+            file.write_all(&rest[written..place.start])?;
+            serde_json::to_writer(&mut *file, node)?;
+            written = place.end;
+        }
+        file.write_all(&rest[written..])
     })
+}
+
+/// Where a node stands in the file's text. Its id in quotes, followed by an object that begins like a node, stands nowhere else: in
+/// the text of another resource the quotes would be escaped.
+fn entry_of<'n>(text: &[u8], node: &'n Node) -> io::Result<(Range<usize>, &'n Node)> {
+    let key = format!("{}:", serde_json::to_string(&node.unique_id)?);
+    let start = memchr::memmem::find(text, format!("{key}{{\"database\":").as_bytes());
+    let other = || io::Error::new(io::ErrorKind::InvalidData, format!("{} is not there", node.unique_id));
+    let start = start.ok_or_else(other)? + key.len();
+    let mut values = serde_json::Deserializer::from_slice(&text[start..]).into_iter::<serde::de::IgnoredAny>();
+    values.next().ok_or_else(other)??;
+    Ok((start..start + values.byte_offset(), node))
 }
 
 struct ManifestFile<'a> {
@@ -56,7 +77,7 @@ impl Serialize for ManifestFile<'_> {
         let manifest = self.manifest;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("metadata", &Metadata::of(self))?;
-        map.serialize_entry("nodes", &manifest.nodes)?;
+        map.serialize_entry("nodes", &Nodes(manifest))?;
         map.serialize_entry("sources", &manifest.sources)?;
         map.serialize_entry("macros", &manifest.macros)?;
         map.serialize_entry("docs", &manifest.docs)?;
@@ -71,7 +92,7 @@ impl Serialize for ManifestFile<'_> {
         map.serialize_entry("saved_queries", &entries(&manifest.saved_queries))?;
         map.serialize_entry("semantic_models", &entries(&manifest.semantic_models))?;
         map.serialize_entry("unit_tests", &entries(&manifest.unit_tests))?;
-        map.serialize_entry("functions", &serde_json::Map::new())?;
+        map.serialize_entry("functions", &functions(manifest))?;
         map.end()
     }
 }
@@ -111,6 +132,19 @@ impl<'a> Metadata<'a> {
             run_started_at: super::timestamp(&file.metadata.invocation_started_at),
         }
     }
+}
+
+/// The nodes without the functions, which stand apart.
+struct Nodes<'a>(&'a Manifest);
+
+impl Serialize for Nodes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.nodes.iter().filter(|(_, node)| node.resource_type != ResourceType::Function))
+    }
+}
+
+fn functions(manifest: &Manifest) -> IndexMap<&UniqueId, &Node> {
+    manifest.functions().map(|node| (&node.unique_id, node)).collect()
 }
 
 fn entries(resources: &IndexMap<UniqueId, OtherResource>) -> IndexMap<&UniqueId, &serde_json::Map<String, Json>> {

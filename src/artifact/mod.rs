@@ -1,5 +1,5 @@
 //! dbt's artifacts, as other tools read them: `manifest.json` (v12), `run_results.json` (v6), `catalog.json` (v1),
-//! `sources.json` (v3), and where compiled and run code lies in the target folder.
+//! `sources.json` (v3), `semantic_manifest.json`, and where compiled and run code lies in the target folder.
 //!
 //! Every file is written beside its place and then renamed onto it: a reader, or a run that is interrupted, sees the old file
 //! or the new one.
@@ -17,6 +17,7 @@ mod column_lineage;
 mod journal;
 mod manifest;
 mod run_results;
+mod semantic_manifest;
 mod sources;
 mod state;
 mod target;
@@ -26,6 +27,7 @@ pub use column_lineage::write_column_lineage;
 pub use journal::{Journal, Unfinished, end_journal, read_journal};
 pub use manifest::{manifest_json, renew_manifest, write_manifest};
 pub use run_results::{run_results_json, write_run_results};
+pub use semantic_manifest::{semantic_manifest_json, write_semantic_manifest};
 pub use sources::{FreshnessResult, sources_json, write_sources};
 pub use state::{Unreadable, read_state};
 pub use target::{TargetFolder, target_file};
@@ -61,7 +63,7 @@ impl ArtifactMetadata {
             dbt_version: DBT_VERSION,
             generated_at: timestamp(&self.generated_at).replace("+00:00", "Z"),
             invocation_id: &self.invocation_id,
-            invocation_started_at: timestamp(&self.invocation_started_at),
+            invocation_started_at: timestamp(&self.invocation_started_at).replace("+00:00", "Z"),
             env: &self.env,
         }
     }

@@ -29,6 +29,13 @@ pub struct Hashes {
     pub reads_variables: bool,
 }
 
+/// A file that is not what it was.
+pub struct Changed {
+    pub file: Arc<ProjectFile>,
+    /// Of its content now.
+    pub sha256: String,
+}
+
 /// What is kept of the files.
 #[derive(Serialize, Deserialize)]
 pub struct Kept {
@@ -50,6 +57,10 @@ impl Files {
         let files: Vec<_> = discover(world, project)?.into_iter().map(Arc::new).collect();
         let stamps = files.iter().map(|file| world.stamp(&file.absolute).ok()).collect();
         Ok(Self { files, stamps })
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &ProjectFile> {
+        self.files.iter().map(|file| &**file)
     }
 
     pub fn hashes(&self, world: &dyn World) -> Hashes {
@@ -81,7 +92,7 @@ impl Files {
     }
 
     /// The files whose content changed; none if files came or went.
-    pub fn changed(&self, world: &dyn World, kept: &Kept) -> Option<Vec<Arc<ProjectFile>>> {
+    pub fn changed(&self, world: &dyn World, kept: &Kept) -> Option<Vec<Changed>> {
         if self.files.len() != kept.files.len() {
             return None;
         }
@@ -91,8 +102,12 @@ impl Files {
                 return None;
             }
             let settled = stamp.as_ref().is_some_and(|stamp| *stamp == old.stamp && is_settled(stamp, kept.taken_ns));
-            if !settled && sha256_of(world, &file.absolute)? != old.sha256 {
-                changed.push(file.clone());
+            if settled {
+                continue;
+            }
+            let sha256 = sha256_of(world, &file.absolute)?;
+            if sha256 != old.sha256 {
+                changed.push(Changed { file: file.clone(), sha256 });
             }
         }
         Some(changed)

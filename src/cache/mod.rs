@@ -10,7 +10,9 @@ mod edit;
 mod files;
 mod inputs;
 
-use std::io;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,13 +21,13 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostic::{Diagnostic, Outcome, Severity};
 use crate::invocation::Invocation;
 use crate::jinja::Jinja;
-use crate::manifest::{Macro, Manifest};
-use crate::project::Project;
+use crate::manifest::{Macro, Manifest, Node};
+use crate::project::{Project, ProjectFile};
 use crate::resolve;
 use crate::source::Location;
 use crate::world::{Stamp, World};
 
-use self::files::{Files, Kept};
+use self::files::{Changed, Files, Kept};
 use self::inputs::{Answers, Recorder};
 
 const INDEX: &str = "partial_parse.index";
@@ -85,7 +87,11 @@ impl From<Warning> for Diagnostic {
 struct Mark {
     id: String,
     stamp: Stamp,
+    exchanged: Exchanged,
 }
+
+/// Models whose text was exchanged after the manifest was kept: their files as messages name them, and the sha256 of their content.
+type Exchanged = BTreeMap<String, String>;
 
 /// The manifest of a project: a kept one where it still holds, else parsed anew and kept.
 pub fn load(world: &dyn World, project: &Project, invocation: &Invocation) -> Outcome<Parsed> {
@@ -139,6 +145,16 @@ fn open(world: &dyn World, project: &Project, invocation: &Invocation, program: 
 
 fn reuse(world: &dyn World, project: &Project, invocation: &Invocation, index: &Index, files: &Files) -> Option<Parsed> {
     let changed = files.changed(world, &index.files)?;
+    restored(world, project, invocation, (index, &changed))
+}
+
+/// The kept manifest with the text of models exchanged.
+fn restored(
+    world: &dyn World,
+    project: &Project,
+    invocation: &Invocation,
+    (index, changed): (&Index, &[Changed]),
+) -> Option<Parsed> {
     let bytes = world.read(&project.target_path.join(MANIFEST)).ok()?;
     let mut manifest = restore(&bytes, index, project)?;
     let macros = own_macros(&manifest, project);
@@ -148,9 +164,7 @@ fn reuse(world: &dyn World, project: &Project, invocation: &Invocation, index: &
         return Some(Parsed { manifest, jinja, diagnostics, kept: Some(index.id.clone()) });
     }
     let shared = Arc::new(project.clone());
-    for file in changed {
-        edit::exchange(&edit::Place { world, project: &shared, jinja: &jinja, index }, &file, &mut manifest)?;
-    }
+    edit::exchange(&edit::Place { world, project: &shared, jinja: &jinja, index }, changed, &mut manifest)?;
     index.answers.cover(&jinja.reads()).then_some(Parsed { manifest, jinja, diagnostics, kept: None })
 }
 
@@ -178,38 +192,54 @@ fn restore(bytes: &[u8], index: &Index, project: &Project) -> Option<Manifest> {
 
 /// Writes manifest and index; the index comes last, and names the manifest it belongs to.
 fn keep(folder: &Path, index: &Index, manifest: &Manifest) -> io::Result<()> {
-    let mut bytes = index.id.clone().into_bytes();
-    rmp_serde::encode::write(&mut bytes, manifest).map_err(io::Error::other)?;
     std::fs::create_dir_all(folder)?;
-    put(folder, MANIFEST, &bytes)?;
-    put(folder, INDEX, &rmp_serde::to_vec(index).map_err(io::Error::other)?)
+    put(folder, MANIFEST, |file| {
+        file.write_all(index.id.as_bytes())?;
+        rmp_serde::encode::write(file, manifest).map_err(io::Error::other)
+    })?;
+    put(folder, INDEX, |file| rmp_serde::encode::write(file, index).map_err(io::Error::other))
 }
 
 /// Writes a file, all or nothing.
-fn put(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+fn put(folder: &Path, name: &str, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
     let draft = folder.join(format!(".{name}.{}.tmp", std::process::id()));
-    std::fs::write(&draft, bytes)?;
+    let mut file = BufWriter::with_capacity(1 << 18, File::create(&draft)?);
+    write(&mut file)?;
+    file.flush()?;
     std::fs::rename(&draft, folder.join(name))
 }
 
 /// Marks the `manifest.json` that lies in the target folder as written from the kept manifest of this id.
 pub fn mark(world: &dyn World, project: &Project, id: &str) {
+    put_mark(world, project, id.to_string(), Exchanged::new());
+}
+
+fn put_mark(world: &dyn World, project: &Project, id: String, exchanged: Exchanged) {
     let Ok(stamp) = world.stamp(&project.target_path.join("manifest.json")) else { return };
-    if let Ok(bytes) = rmp_serde::to_vec(&Mark { id: id.to_string(), stamp }) {
-        // Without a mark the file is written anew the next time.
-        let _ = put(&project.target_path, MARK, &bytes);
+    let mark = Mark { id, stamp, exchanged };
+    // Without a mark the file is written anew the next time.
+    let _ = put(&project.target_path, MARK, |file| rmp_serde::encode::write(file, &mark).map_err(io::Error::other));
+}
+
+/// What makes the `manifest.json` that lies in the target folder the one that parsing now would give, but for its metadata.
+pub struct Renewal {
+    pub diagnostics: Vec<Diagnostic>,
+    /// Nodes that are other than there; mostly none.
+    pub nodes: Vec<Node>,
+    /// Of the kept manifest.
+    id: String,
+    exchanged: Exchanged,
+}
+
+impl Renewal {
+    /// Marks the file as renewed.
+    pub fn mark(self, world: &dyn World, project: &Project) {
+        put_mark(world, project, self.id, self.exchanged);
     }
 }
 
-/// A project that has not changed since its `manifest.json` was written.
-pub struct Unchanged {
-    pub diagnostics: Vec<Diagnostic>,
-    /// Of the kept manifest, for [`mark`].
-    pub id: String,
-}
-
-/// Whether the `manifest.json` that lies in the target folder is what parsing now would give, but for its metadata.
-pub fn unchanged(world: &dyn World, project: &Project, invocation: &Invocation) -> Option<Unchanged> {
+/// How the `manifest.json` that lies in the target folder is renewed; none where that takes more than the text of some models.
+pub fn renewal(world: &dyn World, project: &Project, invocation: &Invocation) -> Option<Renewal> {
     if !invocation.partial_parse {
         return None;
     }
@@ -220,6 +250,16 @@ pub fn unchanged(world: &dyn World, project: &Project, invocation: &Invocation) 
     let index = open(world, project, invocation, &world.program()?)?;
     let same = index.id == mark.id && index.root == project.root;
     let files = same.then(|| Files::discover(world, project).ok()).flatten()?;
+    let changed = files.changed(world, &index.files)?;
+    let exchanged: Exchanged = changed.iter().map(|changed| (changed.file.shown.to_string(), changed.sha256.clone())).collect();
+    let is_other = |shown: &str| exchanged.get(shown) != mark.exchanged.get(shown);
+    let others: Vec<&ProjectFile> = files.all().filter(|file| is_other(&file.shown)).collect();
+    let mut nodes = Vec::new();
+    if !others.is_empty() {
+        let Parsed { mut manifest, .. } = restored(world, project, invocation, (&index, &changed))?;
+        let ids = edit::models_of(others.iter().copied(), &manifest)?;
+        nodes = others.iter().filter_map(|file| manifest.nodes.swap_remove(ids.get(&edit::path_of(file))?)).collect();
+    }
     let diagnostics = index.warnings.into_iter().map(Diagnostic::from).collect();
-    files.changed(world, &index.files)?.is_empty().then_some(Unchanged { diagnostics, id: index.id })
+    Some(Renewal { diagnostics, nodes, id: index.id, exchanged })
 }

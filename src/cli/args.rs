@@ -226,6 +226,18 @@ pub enum LogFormat {
     Default,
 }
 
+impl LogFormat {
+    /// As it is typed.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Debug => "debug",
+            Self::Default => "default",
+        }
+    }
+}
+
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     Debug,
@@ -236,6 +248,14 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            level => level.word(),
+        }
+    }
+
     /// As log lines name it.
     pub fn word(self) -> &'static str {
         match self {
@@ -406,6 +426,8 @@ pub enum Command {
     /// Look at the project's sources
     #[command(subcommand)]
     Source(SourceCommand),
+    /// Keep the tables of sources fresh: follow the databases that their `ingest` blocks name
+    Ingest(IngestArgs),
     /// Generate or serve the documentation site
     #[command(subcommand)]
     Docs(DocsCommand),
@@ -628,6 +650,64 @@ pub struct FreshnessArgs {
     /// Where to write the results [default: sources.json in the target folder]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug, Clone)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct IngestArgs {
+    #[command(subcommand)]
+    pub command: Option<IngestCommand>,
+    #[command(flatten)]
+    pub flags: IngestFlags,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct IngestFlags {
+    /// Sources to follow, such as source:shop.orders; all that have an `ingest` block if none is named
+    #[arg(short, long, num_args = 1.., value_name = "SELECTOR")]
+    pub select: Vec<String>,
+    /// Sources to leave out
+    #[arg(long, num_args = 1.., value_name = "SELECTOR")]
+    pub exclude: Vec<String>,
+    /// End when all is there that the sources had at the start
+    #[arg(long, conflicts_with = "duration")]
+    pub until_caught_up: bool,
+    /// End after this time, such as 30s, 10m or 2h
+    #[arg(long = "for", value_name = "TIME")]
+    pub duration: Option<String>,
+    /// Copy the tables anew before following them
+    #[arg(long)]
+    pub resnapshot: bool,
+    /// Go on behind changes that the source has lost
+    #[arg(long)]
+    pub accept_gap: bool,
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum IngestCommand {
+    /// Tell how far the tables have come and what the sources hold back for them
+    Status(IngestSelection),
+    /// Check the sources, and tell the statement that mends each fault
+    Doctor(IngestSelection),
+    /// Let go of a source: drop its slot and publication, and its tables with --tables
+    Reset(IngestReset),
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct IngestSelection {
+    /// Sources, such as source:shop.orders; all that have an `ingest` block if none is named
+    #[arg(short, long, num_args = 1.., value_name = "SELECTOR")]
+    pub select: Vec<String>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct IngestReset {
+    /// Sources, such as source:shop.orders; their connections' other tables have to be copied anew too
+    #[arg(short, long, num_args = 1.., value_name = "SELECTOR")]
+    pub select: Vec<String>,
+    /// Drop the tables of the lake too
+    #[arg(long)]
+    pub tables: bool,
 }
 
 #[derive(Subcommand, Debug, Clone)]

@@ -134,7 +134,7 @@ fn kind(node: &NodeInfo) -> String {
         ResourceType::Test => "data test".to_string(),
         ResourceType::UnitTest => "unit test".to_string(),
         ResourceType::Operation => "project hook".to_string(),
-        other => other.as_str().to_string(),
+        other => other.as_str().replace('_', " "),
     }
 }
 
@@ -208,7 +208,11 @@ fn outcome(node: &NodeInfo, result: &NodeResult, manner: Manner) -> (LogLevel, S
 }
 
 fn plural(count: usize, word: &str) -> String {
-    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+    match word.strip_suffix('y') {
+        _ if count == 1 => format!("1 {word}"),
+        Some(stem) => format!("{count} {stem}ies"),
+        None => format!("{count} {word}s"),
+    }
 }
 
 /// The same for a source whose freshness was checked.

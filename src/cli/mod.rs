@@ -1,8 +1,10 @@
 //! The command line: arguments, settings, printing, exit codes; one file a command under `command/`.
 
 mod args;
+mod artifact_args;
 mod command;
 mod json_printer;
+mod legacy;
 mod line;
 mod output;
 mod printer;

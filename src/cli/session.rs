@@ -7,15 +7,14 @@ use headwater::diagnostic::{Diagnostic, Outcome};
 use headwater::event::{Event, EventSink};
 use headwater::execute::{RunSettings, TypeCheck};
 use headwater::invocation::Invocation;
-use headwater::manifest::JsonMap;
 use headwater::pipeline::{self, Loaded};
 use headwater::project::Project;
 use headwater::world::{OsWorld, World};
-use serde_json::json;
 
 use crate::cli::Exit;
-use crate::cli::args::{GlobalArgs, IndirectSelection, LogLevel, RunFlags, StaticAnalysis};
+use crate::cli::args::{GlobalArgs, LogLevel, RunFlags, StaticAnalysis};
 use crate::cli::json_printer::JsonPrinter;
+use crate::cli::legacy;
 use crate::cli::line::Manner;
 use crate::cli::output::{Output, Outputs};
 use crate::cli::printer::TextPrinter;
@@ -92,6 +91,16 @@ impl Session {
         }
     }
 
+    /// Lines of the command's own output, as many [`say`](Self::say) would print them.
+    pub fn say_all(&self, lines: &[String]) {
+        if self.settings.json_log {
+            lines.iter().for_each(|line| self.say(line));
+        } else {
+            // The console would pass on each line by itself.
+            self.say(&lines.join("\n"));
+        }
+    }
+
     /// Loads the project; every diagnostic is printed. `Err` is the exit to end with.
     pub fn open(&self, which: &str, flags: &RunFlags) -> Result<Opened, Exit> {
         self.load(self.prepare(which, flags)?)
@@ -103,7 +112,8 @@ impl Session {
             Ok((project, warnings)) => {
                 let events = self.events(&project.root, &project.target.target_name, which);
                 self.begin(events.as_ref(), which);
-                report(events.as_ref(), self.settings.warnings.about.iter().cloned().chain(warnings).collect())?;
+                let about = self.settings.warnings.about.iter().cloned();
+                report(events.as_ref(), about.chain(legacy::of_call(self.world.as_ref())).chain(warnings).collect())?;
                 (project, events)
             }
             Err(error) => return Err(self.complain(&self.folder(), *error)),
@@ -142,10 +152,7 @@ impl Session {
     }
 
     fn invocation(&self, which: &str, flags: &RunFlags, (settings, project): (&RunSettings, &Project)) -> Invocation {
-        let mut args = self.settings.artifact_args(which);
-        args.extend(run_args(flags, settings));
-        args.extend(self.windows(flags).artifact_args());
-        args.extend(self.args.artifact_args());
+        let args = self.artifact_args(which, flags, (settings, project));
         let by_project = || project.flags.get("partial_parse").and_then(serde_json::Value::as_bool);
         Invocation {
             id: self.settings.invocation_id.clone(),
@@ -182,7 +189,7 @@ impl Session {
         })
     }
 
-    fn windows(&self, flags: &RunFlags) -> TypedWindows {
+    pub fn windows(&self, flags: &RunFlags) -> TypedWindows {
         let text = |typed: Option<&String>, name: &str| self.settings.environment_text(self.world.as_ref(), name, typed);
         TypedWindows {
             sample: text(flags.windows.sample.as_ref(), "DBT_SAMPLE"),
@@ -206,26 +213,6 @@ impl Session {
     pub fn folder(&self) -> PathBuf {
         self.settings.load.project_dir.clone().unwrap_or_else(|| PathBuf::from("."))
     }
-}
-
-/// The flags of one command as `run_results.json` keeps them, by dbt's names.
-fn run_args(flags: &RunFlags, settings: &RunSettings) -> JsonMap {
-    let selection = &flags.selection;
-    let mode = selection.indirect_selection.map_or("eager", IndirectSelection::as_str);
-    let args = [
-        ("select", json!(selection.select)),
-        ("exclude", json!(selection.exclude)),
-        ("resource_types", json!(selection.resource_type)),
-        ("exclude_resource_types", json!(selection.exclude_resource_type)),
-        ("indirect_selection", json!(mode)),
-        ("full_refresh", json!(settings.full_refresh)),
-        ("empty", json!(settings.empty)),
-        ("store_failures", json!(settings.store_failures)),
-        ("introspect", json!(!settings.no_introspect)),
-        ("threads", json!(settings.threads)),
-        ("audit", json!(settings.audit)),
-    ];
-    args.into_iter().map(|(key, value)| (key.to_string(), value)).chain(flags.command_args.clone()).collect()
 }
 
 /// Prints diagnostics; an error among them (or a warning that counts as one) ends the command.

@@ -9,7 +9,7 @@ use headwater::diagnostic::{Diagnostic, Outcome};
 use headwater::manifest::JsonMap;
 use headwater::project::{self, LoadOptions, yaml};
 use headwater::world::World;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::cli::args::{GlobalArgs, LogFormat, LogLevel};
 use crate::cli::style::Style;
@@ -117,18 +117,6 @@ impl Settings {
     /// The value of an option: typed, or from an environment variable.
     pub fn environment_text(&self, world: &dyn World, name: &str, typed: Option<&String>) -> Option<String> {
         typed.cloned().or_else(|| Environment { world, project: JsonMap::new() }.text(name))
-    }
-
-    /// The settings as `run_results.json` keeps them under `args`.
-    pub fn artifact_args(&self, which: &str) -> JsonMap {
-        let mut args = JsonMap::new();
-        args.insert("which".to_string(), json!(which));
-        args.insert("invocation_command".to_string(), json!(format!("headwater {which}")));
-        args.insert("fail_fast".to_string(), json!(self.fail_fast));
-        args.insert("warn_error".to_string(), json!(self.warnings.all_errors));
-        args.insert("write_json".to_string(), json!(self.write_json));
-        args.insert("vars".to_string(), Json::Object(self.load.vars.clone()));
-        args
     }
 }
 

@@ -2,10 +2,10 @@
 
 use headwater::diagnostic::{Diagnostic, Outcome, Severity};
 use headwater::manifest::JsonMap;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 /// dbt's names of warnings, for the codes that mean the same here.
-const DBT_NAMES: [(&str, &str); 16] = [
+const DBT_NAMES: [(&str, &str); 17] = [
     ("NoNodesForSelectionCriteria", "selection-empty"),
     ("NothingToDo", "selection-empty"),
     ("NodeNotFoundOrDisabled", "ref-not-found"),
@@ -17,6 +17,7 @@ const DBT_NAMES: [(&str, &str); 16] = [
     ("WrongResourceSchemaFile", "wrong-section"),
     ("UnusedResourceConfigPath", "unused-config-path"),
     ("JinjaLogWarning", "jinja-warning"),
+    ("CustomTopLevelKeyDeprecation", "unknown-section"),
     ("CustomKeyInConfigDeprecation", "unknown-config"),
     ("CustomKeyInObjectDeprecation", "unknown-property"),
     ("DeprecatedModel", "model-deprecated"),
@@ -26,21 +27,39 @@ const DBT_NAMES: [(&str, &str); 16] = [
 
 /// What dbt 1.12 deprecates and headwater tells of: dbt's name and the code here. Of each, the first is shown, and a summary
 /// counts them.
-const DEPRECATIONS: [(&str, &str); 13] = [
-    ("ConfigSourcePathDeprecation", "renamed-project-key"),
-    ("DuplicateYAMLKeysDeprecation", "duplicate-yaml-key"),
-    ("SourceOverrideDeprecation", "source-overrides"),
-    ("DuplicateNameDistinctNodeTypesDeprecation", "duplicate-name"),
-    ("MissingArgumentsPropertyInGenericTestDeprecation", "test-arguments-not-nested"),
-    ("ArgumentsPropertyInGenericTestDeprecation", "test-arguments-nested"),
-    ("PropertyMovedToConfigDeprecation", "test-config-not-nested"),
+const DEPRECATIONS: [(&str, &str); 28] = [
+    ("PackageRedirectDeprecation", "package-redirect"),
+    ("PackageInstallPathDeprecation", "packages-install-path"),
+    ("ConfigSourcePathDeprecation", "renamed-source-paths"),
+    ("ConfigDataPathDeprecation", "renamed-data-paths"),
+    ("ExposureNameDeprecation", "exposure-name"),
     ("ConfigLogPathDeprecation", "project-log-path"),
     ("ConfigTargetPathDeprecation", "project-target-path"),
+    ("ProjectFlagsMovedDeprecation", "profile-config"),
+    ("PackageMaterializationOverrideDeprecation", "package-materialization"),
     ("ResourceNamesWithSpacesDeprecation", "name-with-spaces"),
-    ("ExposureNameDeprecation", "exposure-name"),
+    ("SourceFreshnessProjectHooksNotRun", "freshness-hooks"),
+    ("MFTimespineWithoutYamlConfigurationDeprecation", "time-spine-not-configured"),
+    ("MFCumulativeTypeParamsDeprecation", "metric-cumulative-params"),
+    ("MicrobatchMacroOutsideOfBatchesDeprecation", "microbatch-macro"),
     ("UnexpectedJinjaBlockDeprecation", "unexpected-block"),
+    ("DuplicateYAMLKeysDeprecation", "duplicate-yaml-key"),
+    ("CustomOutputPathInSourceFreshnessDeprecation", "freshness-output"),
+    ("PropertyMovedToConfigDeprecation", "test-config-not-nested"),
+    ("ModelParamUsageDeprecation", "models-flag"),
     ("WEOIncludeExcludeDeprecation", "warn-error-options-renamed"),
+    ("SourceOverrideDeprecation", "source-overrides"),
+    ("EnvironmentVariableNamespaceDeprecation", "reserved-variable"),
+    ("ArgumentsPropertyInGenericTestDeprecation", "test-arguments-nested"),
+    ("MissingArgumentsPropertyInGenericTestDeprecation", "test-arguments-not-nested"),
+    ("ModulesItertoolsUsageDeprecation", "jinja-itertools"),
+    ("DuplicateNameDistinctNodeTypesDeprecation", "duplicate-name"),
+    ("TimeDimensionsRequireGranularityDeprecation", "time-dimension-granularity"),
+    ("GenerateSchemaNameNullValueDeprecation", "schema-name-null"),
 ];
+
+/// Deprecations of dbt's that say what a warning of ours says: each of those is shown.
+const DEPRECATED_TOO: [&str; 3] = ["unknown-section", "unknown-config", "unknown-property"];
 
 /// dbt's name of the deprecation that a code stands for.
 pub fn deprecation(code: &str) -> Option<&'static str> {
@@ -88,6 +107,12 @@ impl WarningRules {
         Ok(rules)
     }
 
+    /// The options by dbt's names, as artifacts keep them.
+    pub fn options(&self) -> Json {
+        let errors = if self.all_errors { json!("all") } else { json!(self.errors) };
+        json!({"error": errors, "warn": self.warns, "silence": self.silenced})
+    }
+
     /// The diagnostic as it is told: a warning may have become an error, or nothing.
     pub fn apply(&self, mut diagnostic: Diagnostic) -> Option<Diagnostic> {
         if diagnostic.is_error() {
@@ -107,7 +132,7 @@ impl WarningRules {
 /// Whether a name, dbt's or ours, stands for a code; `Deprecations` stands for all of them.
 fn means(name: &str, code: &str) -> bool {
     name == code
-        || (name == "Deprecations" && deprecation(code).is_some())
+        || (name == "Deprecations" && (deprecation(code).is_some() || DEPRECATED_TOO.contains(&code)))
         || DBT_NAMES.iter().chain(&DEPRECATIONS).any(|(dbt, known)| *dbt == name && *known == code)
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::manifest::{Manifest, Node, OtherResource};
-use crate::name::UniqueId;
+use crate::name::{ResourceType, UniqueId};
 
 /// One node as `manifest.json` holds it.
 pub fn node_dictionary(node: &Node) -> Json {
@@ -15,12 +15,13 @@ pub fn node_dictionary(node: &Node) -> Json {
 /// `graph`: every kind of resource by unique id.
 pub fn graph_dictionary(manifest: &Manifest) -> Json {
     let others = |table: &IndexMap<UniqueId, OtherResource>| entries(table, |other| Json::Object(other.json.clone()));
+    let nodes = manifest.nodes.iter().filter(|(_, node)| node.resource_type != ResourceType::Function);
     json!({
         "exposures": entries(&manifest.exposures, entry),
-        "functions": {},
+        "functions": manifest.functions().map(|node| (node.unique_id.to_string(), entry(node))).collect::<Json>(),
         "groups": others(&manifest.groups),
         "metrics": others(&manifest.metrics),
-        "nodes": entries(&manifest.nodes, entry),
+        "nodes": nodes.map(|(id, node)| (id.to_string(), entry(node))).collect::<Json>(),
         "sources": entries(&manifest.sources, entry),
         "semantic_models": others(&manifest.semantic_models),
         "saved_queries": others(&manifest.saved_queries),

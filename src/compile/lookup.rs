@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::manifest::{Manifest, Node, RefArgs};
-use crate::name::UniqueId;
+use crate::name::{ResourceType, UniqueId};
 
 /// What looking a name up gave.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Lookup {
     disabled_refs: HashMap<String, Vec<Entry>>,
     sources: HashMap<(String, String), Vec<Entry>>,
     disabled_sources: HashMap<(String, String), Vec<Entry>>,
+    functions: HashMap<String, Vec<Entry>>,
+    disabled_functions: HashMap<String, Vec<Entry>>,
 }
 
 impl Lookup {
@@ -42,7 +44,15 @@ impl Lookup {
             disabled_refs: HashMap::new(),
             sources: HashMap::new(),
             disabled_sources: HashMap::new(),
+            functions: HashMap::new(),
+            disabled_functions: HashMap::new(),
         };
+        for node in manifest.functions() {
+            insert_function(&mut lookup.functions, node);
+        }
+        for node in manifest.disabled_nodes.values().flatten().filter(|node| node.resource_type == ResourceType::Function) {
+            insert_function(&mut lookup.disabled_functions, node);
+        }
         for node in manifest.nodes.values() {
             insert_node(&mut lookup.refs, node);
         }
@@ -86,6 +96,20 @@ impl Lookup {
         }
     }
 
+    /// The function that `function(name)` means in a node of package `from`.
+    pub fn function(&self, name: &str, package: Option<&str>, from: &str) -> Found<'_> {
+        match self.search(self.functions.get(name), package, from, |_| true) {
+            Some(id) => Found::Id(id),
+            None if self.disabled_functions.contains_key(name) => Found::Disabled,
+            None => Found::Missing,
+        }
+    }
+
+    /// Names `function` knows, for "did you mean".
+    pub fn function_names(&self) -> impl Iterator<Item = &str> {
+        self.functions.keys().map(String::as_str)
+    }
+
     /// Names `ref` knows, for "did you mean".
     pub fn ref_names(&self) -> impl Iterator<Item = &str> {
         self.refs.keys().map(String::as_str)
@@ -121,6 +145,11 @@ fn insert_node(table: &mut HashMap<String, Vec<Entry>>, node: &Node) {
     let version = model.and_then(|model| model.version.as_ref()).map(version_text);
     let latest = model.and_then(|model| model.latest_version.as_ref()).map(version_text) == version;
     let entry = Entry { package: node.package_name.clone(), version, latest, id: node.unique_id.clone() };
+    table.entry(node.name.clone()).or_default().push(entry);
+}
+
+fn insert_function(table: &mut HashMap<String, Vec<Entry>>, node: &Node) {
+    let entry = Entry { package: node.package_name.clone(), version: None, latest: true, id: node.unique_id.clone() };
     table.entry(node.name.clone()).or_default().push(entry);
 }
 

@@ -158,7 +158,11 @@ impl CompileScope {
         let version = version.map_or(String::new(), |v| format!("with version '{}' ", v.to_string().trim_matches('"')));
         let package = package.map_or(String::new(), |p| format!("in package or project '{p}' "));
         let reason = if disabled { "is disabled" } else { "was not found" };
-        let code = if kind == "source" { "source-not-found" } else { "ref-not-found" };
+        let code = match kind {
+            "source" => "source-not-found",
+            "function" => "function-not-found",
+            _ => "ref-not-found",
+        };
         Diagnostic::error(code, format!("{subject} depends on a {kind} named '{name}' {version}{package}which {reason}"))
     }
 
@@ -226,6 +230,20 @@ impl NodeScope for CompileScope {
         let rendered = self.narrowed(&relation, &target.config, &target.columns);
         let relation_type = target.external.is_some().then_some(RelationType::External);
         Ok(RefAnswer { relation, relation_type, rendered })
+    }
+
+    fn resolve_function(&self, name: &str, package: Option<&str>) -> Outcome<RefAnswer> {
+        let found = self.context.lookup.function(name, package, &self.package);
+        let target = match found {
+            Found::Id(id) => self.context.manifest.nodes.get(id),
+            Found::Disabled | Found::Missing => None,
+        };
+        let Some(target) = target else {
+            let known = self.context.lookup.function_names();
+            return self.not_found("function", name, (None, package), found == Found::Disabled).suggest(name, known).fail();
+        };
+        let relation = self.context.flags.deferred.get(&target.unique_id).cloned().unwrap_or_else(|| target.relation());
+        Ok(RefAnswer { relation, relation_type: None, rendered: None })
     }
 
     /// The config is final by now; the call only had a meaning while parsing.

@@ -13,7 +13,7 @@ use super::lookup::{Found, version_text};
 use super::{CompileContext, CompileScope, CompiledNode, Extras, SourceMap, inject_ctes, place, value_of};
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::jinja::{Introspect, NodeScope, RefAnswer, TemplateText};
-use crate::manifest::{DependsOn, ExtraCte, JsonMap, Node, OtherResource, RefArgs};
+use crate::manifest::{DependsOn, ExtraCte, JsonMap, Node, OtherResource, RefArgs, SharedMap};
 use crate::name::{RelationType, ResourceType, UniqueId};
 
 /// Inputs by the resource they stand for; the tested model itself is `this`.
@@ -37,8 +37,8 @@ pub fn unit_test_node(test: &OtherResource, tested: &Node) -> Node {
         fqn: test.fqn.clone(),
         alias: name.clone(),
         relation_name: None,
-        config: config.into_iter().map(|(key, value)| (key.to_string(), value)).collect(),
-        unrendered_config: JsonMap::new(),
+        config: JsonMap::from_iter(config.map(|(key, value)| (key.to_string(), value))).into(),
+        unrendered_config: SharedMap::default(),
         tags: test.tags.clone(),
         depends_on: DependsOn::default(),
         columns: IndexMap::new(),
@@ -227,6 +227,10 @@ impl NodeScope for FixtureScope {
         let Found::Id(id) = found else { return self.inner.resolve_source(source, table) };
         let missing = || self.inner.not_found("source", &format!("{source}.{table}"), (None, None), false);
         self.input(id).map_or_else(|| self.no_input(id, &format!("source('{source}', '{table}')"), missing()), Ok)
+    }
+
+    fn resolve_function(&self, name: &str, package: Option<&str>) -> Outcome<RefAnswer> {
+        self.inner.resolve_function(name, package)
     }
 
     fn set_config(&self, values: JsonMap) -> Outcome<()> {

@@ -12,11 +12,18 @@ use crate::materialization::contract;
 
 /// The model's SQL as its contract wants it; as it is where there is none. Tells of constraints that nothing enforces.
 pub(super) async fn held(session: &Session, node: &Arc<Node>, compiled: &CompiledNode) -> Result<CompiledNode, Failure> {
+    if contract::is_enforced(node) {
+        for warning in contract::notices(node, &session.run.manifest.adapter_type) {
+            session.run.events.emit(Event::Diagnostic(warning));
+        }
+    }
+    quietly_held(session, node, compiled).await
+}
+
+/// The same without telling: for batches after the first.
+pub(super) async fn quietly_held(session: &Session, node: &Arc<Node>, compiled: &CompiledNode) -> Result<CompiledNode, Failure> {
     if !contract::is_enforced(node) {
         return Ok(compiled.clone());
-    }
-    for warning in contract::notices(node, &session.run.manifest.adapter_type) {
-        session.run.events.emit(Event::Diagnostic(warning));
     }
     let adapter = &session.run.adapter;
     let query = contract::declared_query(node)?;

@@ -145,6 +145,7 @@ fn end_extras(session: &Session, results: &[NodeResult]) -> Extras {
             schemas.push(schema);
         }
     }
+    // dbt leaves out the hooks that went well, which it knows by their thread.
     let shown = results.iter().filter(|result| result.thread_id != "main" || result.status == Status::Error);
     let shown: Vec<Value> = shown.map(|result| result_value(session, result)).collect();
     Extras::from([

@@ -181,7 +181,11 @@ pub(super) async fn batch_step(session: &Arc<Session>, node: &Arc<Node>, part: t
     for when in moments.iter().filter(|when| when.is_before()) {
         hook::run_node_hooks(session, node, &compiled, *when).await?;
     }
-    let held = contract::held(session, node, &compiled).await.map_err(|failure| failure.compiled_at(&path))?;
+    let held = match batch.is_first {
+        true => contract::held(session, node, &compiled).await,
+        false => contract::quietly_held(session, node, &compiled).await,
+    };
+    let held = held.map_err(|failure| failure.compiled_at(&path))?;
     let state = fetch_state(session, node, &held, Facts::Columns).await.map_err(|failure| failure.compiled_at(&path))?;
     let capabilities = session.run.adapter.capabilities();
     let strategy_macro = materialization::strategy_macro(node, &session.run.manifest);
@@ -238,7 +242,12 @@ async fn build_step(
     context: &Arc<CompileContext>,
 ) -> Result<Done, Failure> {
     if let Some(macro_id) = templated::macro_of(session, node) {
-        return templated::build(session, node, compiled, context, macro_id).await;
+        // Where macros build everything, they hold the contract too.
+        let held = match session.run.adapter.builds_by_macros() || node.resource_type != ResourceType::Model {
+            true => compiled.clone(),
+            false => contract::held(session, node, compiled).await?,
+        };
+        return templated::build(session, node, &held, context, macro_id).await;
     }
     let kind = materialization::find(node)?;
     let is_test = node.resource_type == ResourceType::Test;

@@ -37,7 +37,8 @@ async fn create_schemas(session: &Session) -> Vec<(UniqueId, String)> {
         }
         let operation = Operation::CreateSchema { database, schema: schema.clone() };
         if let Err(error) = session.run.adapter.apply(operation).await {
-            let reason = format!("schema `{schema}` could not be created: {}", error.message);
+            // What is wrong first: a full disk is no matter of schemas.
+            let reason = format!("{}\nbefore the first node ran, the schema `{schema}` could not be created", error.message);
             blocked.extend(nodes.into_iter().map(|node| (node, reason.clone())));
         }
     }

@@ -1,6 +1,6 @@
 //! Operations as SQL text, for `target/run`: what was done, as a person would write it.
 
-use crate::adapter::{IncrementalWrite, Operation, VersionColumns};
+use crate::adapter::{FunctionArgument, IncrementalWrite, Operation, SqlFunction, VersionColumns};
 use crate::materialization::Work;
 use crate::name::quote_identifier;
 
@@ -15,6 +15,7 @@ fn operation(operation: &Operation) -> String {
     match operation {
         Operation::CreateSchema { schema, .. } => format!("create schema if not exists {}", quote_identifier(schema)),
         Operation::CreateView { relation, sql, .. } => format!("create or replace view {relation} as (\n{sql}\n)"),
+        Operation::CreateFunction { relation, function } => function_text(&relation.render(), function),
         Operation::CreateTableAs { relation, sql, .. } => format!("create or replace table {relation} as (\n{sql}\n)"),
         Operation::Write { relation, sql, write } => write_text(&relation.render(), sql, write),
         Operation::Snapshot { relation, sql, versions } => snapshot_text(&relation.render(), sql, versions),
@@ -45,6 +46,15 @@ fn operation(operation: &Operation) -> String {
         Operation::Drop { relation, .. } => format!("drop table if exists {relation}"),
         Operation::Statement { sql } => sql.clone(),
     }
+}
+
+fn function_text(relation: &str, function: &SqlFunction) -> String {
+    let argument = |argument: &FunctionArgument| {
+        let default = argument.default.as_ref().map_or_else(String::new, |value| format!(" default {value}"));
+        format!("{} {}{default}", argument.name, argument.data_type)
+    };
+    let arguments = function.arguments.iter().map(argument).collect::<Vec<_>>().join(", ");
+    format!("create or replace function {relation} ({arguments})\nreturns {}\nas $$\n{}\n$$", function.returns, function.body)
 }
 
 fn literal(text: &str) -> String {

@@ -146,8 +146,8 @@ impl Session {
     pub fn keep(&self, node: &Node, compiled: &CompiledNode) {
         let path = self.display_path(&self.target_path(TargetFolder::Compiled, node));
         let extra_ctes = compiled.extra_ctes.clone();
-        let entry =
-            Compiled { code: compiled.sql.clone(), path: Some(path), extra_ctes, macros: compiled.macros.clone(), lineage: None };
+        let (code, macros) = (compiled.sql.clone(), compiled.macros.clone());
+        let entry = Compiled { code, path: Some(path), extra_ctes, macros, ..Compiled::default() };
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner).insert(node.unique_id.clone(), entry);
     }
 
@@ -155,6 +155,13 @@ impl Session {
     pub fn keep_macros(&self, node: &Node, macros: Vec<UniqueId>) {
         if let Some(entry) = self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&node.unique_id) {
             entry.macros.extend(macros);
+        }
+    }
+
+    /// Keeps where the statements lie that build the node.
+    pub fn keep_build_path(&self, node: &Node, path: &str) {
+        if let Some(entry) = self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&node.unique_id) {
+            entry.build_path = Some(path.to_string());
         }
     }
 
@@ -199,7 +206,7 @@ impl Session {
 fn builds_relation(node: &Node, store_failures: bool) -> bool {
     match node.resource_type {
         ResourceType::Model => !node.is_ephemeral(),
-        ResourceType::Seed | ResourceType::Snapshot => true,
+        ResourceType::Seed | ResourceType::Snapshot | ResourceType::Function => true,
         ResourceType::Test => stores_failures(node, store_failures),
         _ => false,
     }
@@ -207,7 +214,8 @@ fn builds_relation(node: &Node, store_failures: bool) -> bool {
 
 /// What a line about the node says.
 pub(super) fn node_info(node: &Node) -> NodeInfo {
-    let is_relation = matches!(node.resource_type, ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot);
+    let is_relation =
+        matches!(node.resource_type, ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot | ResourceType::Function);
     let display_name = match &node.schema {
         Some(schema) if is_relation => format!("{schema}.{}", node.alias),
         _ => node.name.clone(),

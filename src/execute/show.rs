@@ -9,7 +9,7 @@ use super::session::Session;
 use super::{RunRequest, external};
 use crate::compile::{CompileScope, Extras, SourceMap, compile};
 use crate::jinja::MacroCall;
-use crate::manifest::{Checksum, DependsOn, DocsConfig, JsonMap, Node};
+use crate::manifest::{Checksum, DependsOn, DocsConfig, Node, SharedMap};
 use crate::name::{ResourceType, UniqueId};
 use crate::project::Project;
 use crate::rows::Rows;
@@ -125,10 +125,10 @@ fn inline_node(project: &Project, sql: String) -> Node {
         schema: Some(target.schema.clone()),
         relation_name: None,
         checksum: Checksum::default(),
-        config: JsonMap::new(),
-        unrendered_config: JsonMap::new(),
+        config: SharedMap::default(),
+        unrendered_config: SharedMap::default(),
         tags: Vec::new(),
-        meta: JsonMap::new(),
+        meta: SharedMap::default(),
         group: None,
         description: String::new(),
         doc_blocks: Vec::new(),
@@ -140,12 +140,14 @@ fn inline_node(project: &Project, sql: String) -> Node {
         refs: Vec::new(),
         sources: Vec::new(),
         metrics: Vec::new(),
+        functions: Vec::new(),
         depends_on: DependsOn::default(),
         created_at: 0.0,
         compiled: None,
         lineage: None,
         test: None,
         model: None,
+        function: None,
         hook: None,
         root_path: None,
         location: Location::new("<inline>", 1, 1),

@@ -70,7 +70,7 @@ pub(super) async fn check_times(session: &Session, node: &Node, snapshot: &Snaps
 fn as_seen(node: &Node, compiled: &CompiledNode) -> Node {
     let mut node = node.clone();
     let (code, extra_ctes) = (compiled.sql.clone(), compiled.extra_ctes.clone());
-    node.compiled = Some(Compiled { code, path: None, extra_ctes, macros: Vec::new(), lineage: None });
+    node.compiled = Some(Compiled { code, extra_ctes, ..Compiled::default() });
     let names: Map<String, Json> = meta_columns(&node).into_iter().map(|(name, own)| (name.to_string(), own.into())).collect();
     node.config.insert("snapshot_table_column_names".to_string(), Json::Object(names));
     node

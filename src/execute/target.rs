@@ -9,7 +9,11 @@ use crate::manifest::Node;
 
 /// Writes a node's text below `target/<folder>/`; gives the path as people know it.
 pub(super) fn write(session: &Session, folder: TargetFolder, node: &Node, text: &str) -> io::Result<String> {
-    write_to(session, session.target_path(folder, node), text)
+    let path = write_to(session, session.target_path(folder, node), text)?;
+    if folder == TargetFolder::Run {
+        session.keep_build_path(node, &path);
+    }
+    Ok(path)
 }
 
 /// The same for one batch of a microbatch model: `models/events/events_2024-09-17.sql`.

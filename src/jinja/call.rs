@@ -22,6 +22,7 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[
     ("env_var", env_var),
     ("fromjson", fromjson),
     ("fromyaml", fromyaml),
+    ("function", function),
     ("load_agate_table", |root, _, _| root.scope.seed_rows().map(|rows| table::of(&rows, root)).map_err(carry)),
     ("load_result", load_result),
     ("local_md5", local_md5),
@@ -74,6 +75,21 @@ fn source(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
         },
         _ => Err(wrong_arguments("`source` takes exactly two arguments", "write `source('name', 'table')`")),
     }
+}
+
+fn function(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {
+    let text: Option<Vec<&str>> = args.positional.iter().map(|value| value.as_str()).collect();
+    let (package, name) = match text.as_deref() {
+        Some([name]) if args.named.is_empty() => (None, *name),
+        Some([package, name]) if args.named.is_empty() => (Some(*package), *name),
+        _ => {
+            return Err(wrong_arguments(
+                "`function` takes a name, or a package and a name, as text",
+                "write `function('name')` or `function('package', 'name')`",
+            ));
+        }
+    };
+    root.scope.resolve_function(name, package).map(relation::answer).map_err(carry)
 }
 
 pub(super) fn config(root: &Arc<Root>, _state: Vm, args: &Arguments<'_>) -> Outcome {

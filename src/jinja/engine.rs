@@ -36,6 +36,8 @@ pub struct JinjaSettings {
     pub macros: Vec<MacroSource>,
     /// `dispatch:` of `dbt_project.yml`: for a namespace, the packages to search, in order.
     pub dispatch: BTreeMap<String, Vec<String>>,
+    /// Whether a package's materialization counts more than the built-in one of its name.
+    pub package_materializations: bool,
     /// `datafusion`, `postgres` …: `adapter.type()` and the first prefix `adapter.dispatch` tries.
     pub adapter_type: String,
     /// `target`, without secrets.
@@ -50,8 +52,6 @@ pub struct JinjaSettings {
     pub invocation_args: JsonMap,
     /// `builtins.ref.config`: the project, its packages and the target as a dictionary, without secrets.
     pub runtime_config: JsonMap,
-    /// Whether a package's materialization replaces the built-in one of its name without being asked to.
-    pub packages_replace_materializations: bool,
     /// `dbt_metadata_envs`: variables that begin with `DBT_ENV_CUSTOM_ENV_`, without that prefix.
     pub metadata_env: JsonMap,
 }
@@ -63,6 +63,7 @@ impl JinjaSettings {
             project_name: project_name.into(),
             macros: Vec::new(),
             dispatch: BTreeMap::new(),
+            package_materializations: false,
             adapter_type: adapter_type.into(),
             target: JsonMap::new(),
             env: Arc::new(|_| None),
@@ -73,7 +74,6 @@ impl JinjaSettings {
             invocation_args: JsonMap::new(),
             metadata_env: JsonMap::new(),
             runtime_config: JsonMap::new(),
-            packages_replace_materializations: false,
         }
     }
 }

@@ -69,7 +69,7 @@ impl Jinja {
             }
         }
         match (best, core) {
-            (Some((true, _)), Some(core)) if !self.engine().settings.packages_replace_materializations => Some(core),
+            (Some((true, _)), Some(core)) if !engine.settings.package_materializations => Some(core),
             (best, core) => best.map(|(_, best)| best).or(core),
         }
     }

@@ -23,6 +23,7 @@ mod engine;
 mod error;
 mod exceptions;
 mod invoke;
+mod iteration;
 mod language;
 mod materialize;
 mod moment;
@@ -59,6 +60,11 @@ pub trait NodeScope: Send + Sync {
     fn resolve_ref(&self, args: RefArgs) -> Outcome<RefAnswer>;
     /// `source('name', 'table')`.
     fn resolve_source(&self, source: &str, table: &str) -> Outcome<RefAnswer>;
+    /// `function('name')`, `function('package', 'name')`.
+    fn resolve_function(&self, name: &str, package: Option<&str>) -> Outcome<RefAnswer> {
+        let _ = package;
+        Diagnostic::error("function-not-found", format!("there is no function `{name}` here")).fail()
+    }
     /// `config(key=value, …)`.
     fn set_config(&self, values: JsonMap) -> Outcome<()>;
     /// `config.get(key)`; none if unset.

@@ -1,4 +1,4 @@
-//! Dates, times and the `modules` of dbt's context: `datetime`, `pytz`, `re`, as far as projects use them.
+//! Dates, times and the `modules` of dbt's context: `datetime`, `pytz`, `re`, `itertools`, as far as projects use them.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -302,7 +302,12 @@ pub(super) fn modules(root: &Arc<Root>) -> Value {
         ("utc", Value::from_object(Zone(Tz::UTC))),
         ("UTC", Value::from_object(Zone(Tz::UTC))),
     ]);
-    record([("datetime", datetime_module(root)), ("pytz", pytz), ("re", root.service("re", None, super::pattern::function))])
+    record([
+        ("datetime", datetime_module(root)),
+        ("pytz", pytz),
+        ("re", root.service("re", None, super::pattern::function)),
+        ("itertools", root.service("itertools", None, super::iteration::function)),
+    ])
 }
 
 fn datetime_module(root: &Arc<Root>) -> Value {

@@ -14,6 +14,7 @@ use super::external::ExternalDefinition;
 use super::storage::{PRIVATE, decode, encode};
 use super::table::Lake;
 use super::{LakeError, LakeResult, TableName};
+use crate::sql::SqlFunction;
 use deltalake::DeltaTable;
 
 /// How many entries are looked at at once.
@@ -158,6 +159,25 @@ impl Lake {
         Ok(())
     }
 
+    fn function_path(&self, name: &TableName) -> LakeResult<Path> {
+        let file = format!("{}.json", encode(&name.table)?);
+        Ok(self.storage.path(&[PRIVATE, "functions", &encode(&name.schema)?, &file]))
+    }
+
+    /// Creates a function in place of one of its name; functions and relations have names of their own.
+    pub async fn put_function(&self, name: &TableName, function: &SqlFunction) -> LakeResult<()> {
+        let content = serde_json::to_vec_pretty(function).map_err(|error| LakeError::new("catalog-broken", error.to_string()))?;
+        self.storage.put(&self.function_path(name)?, content).await
+    }
+
+    /// The function of that name, if there is one.
+    pub async fn function(&self, name: &TableName) -> LakeResult<Option<SqlFunction>> {
+        let path = self.function_path(name)?;
+        let Some(content) = self.storage.get(&path).await? else { return Ok(None) };
+        let broken = |error| LakeError::new("catalog-broken", format!("catalog entry {path}: {error}"));
+        serde_json::from_slice(&content).map(Some).map_err(broken)
+    }
+
     pub async fn create_schema(&self, schema: &str) -> LakeResult<()> {
         self.storage.put(&self.schema_path(schema)?, b"{}".to_vec()).await
     }
@@ -170,6 +190,7 @@ impl Lake {
         self.storage.delete(&self.schema_path(schema)?).await?;
         let folder = encode(schema)?;
         self.storage.folder_at(&[PRIVATE, "catalog", &folder])?.remove(&self.trash()?).await?;
+        self.storage.folder_at(&[PRIVATE, "functions", &folder])?.remove(&self.trash()?).await?;
         self.storage.folder_at(&[&folder])?.remove(&self.trash()?).await
     }
 

@@ -293,6 +293,23 @@ impl Lake {
 
     /// Puts one log entry if its version is free; false if it is taken.
     async fn commit(&self, folder: &Folder, version: u64, actions: Vec<Action>, operation: DeltaOperation) -> LakeResult<bool> {
+        if !self.commit_entry(folder, version, actions, operation).await? {
+            return Ok(false);
+        }
+        if (version + 1).is_multiple_of(CHECKPOINT_EVERY) && !self.is_held(&folder.path.clone().join("_delta_log")) {
+            checkpoint(folder.log(), version).await;
+        }
+        Ok(true)
+    }
+
+    /// The same without the checkpoint that is due now and then.
+    pub(super) async fn commit_entry(
+        &self,
+        folder: &Folder,
+        version: u64,
+        actions: Vec<Action>,
+        operation: DeltaOperation,
+    ) -> LakeResult<bool> {
         let (id, log) = (Uuid::new_v4(), folder.log());
         let engine = HashMap::from([
             ("engineInfo".to_string(), serde_json::json!(concat!("headwater/", env!("CARGO_PKG_VERSION")))),
@@ -308,9 +325,6 @@ impl Lake {
                 }
             }
             Err(error) => return Err(transaction(error)),
-        }
-        if (version + 1).is_multiple_of(CHECKPOINT_EVERY) && !self.is_held(&folder.path.clone().join("_delta_log")) {
-            checkpoint(log, version).await;
         }
         Ok(true)
     }
@@ -367,7 +381,7 @@ pub struct Replacement<'a> {
 
 /// A checkpoint only makes reading faster, and old files only take space: that it did not work is no failure of the commit
 /// before it.
-async fn checkpoint(log: LogStoreRef, version: u64) {
+pub(super) async fn checkpoint(log: LogStoreRef, version: u64) {
     let mut table = DeltaTable::new(log);
     if table.load_version(version).await.is_ok() {
         let _ = deltalake::checkpoints::create_checkpoint(&table, None).await;
@@ -390,7 +404,7 @@ fn contended(folder: &Folder) -> LakeError {
         .help("run again when they are done")
 }
 
-fn kernel_schema(schema: &Schema, comments: &[(String, String)]) -> LakeResult<StructType> {
+pub(super) fn kernel_schema(schema: &Schema, comments: &[(String, String)]) -> LakeResult<StructType> {
     let fields: Vec<Field> = schema
         .fields()
         .iter()
@@ -419,25 +433,42 @@ fn constraints(metadata: &Metadata) -> Vec<(String, String)> {
 struct Features {
     local_timestamps: bool,
     constraints: bool,
+    deletion_vectors: bool,
 }
 
 impl Features {
+    /// Whether the oldest protocols do not do.
+    fn are_named(self) -> bool {
+        self.local_timestamps || self.deletion_vectors
+    }
+
     /// Those a reader must know, and those a writer must know.
     fn names(self) -> [Vec<&'static str>; 2] {
-        let timestamps = self.local_timestamps.then_some("timestampNtz");
+        let vectors = self.deletion_vectors.then_some("deletionVectors");
+        let both = vectors.into_iter().chain(self.local_timestamps.then_some("timestampNtz"));
         let constraints = self.constraints.then_some("checkConstraints");
-        [timestamps.into_iter().collect(), timestamps.into_iter().chain(constraints).collect()]
+        [both.clone().collect(), both.chain(constraints).collect()]
     }
 }
 
 fn features(schema: &Schema, constraints: &[(String, String)]) -> Features {
-    Features { local_timestamps: has_local_timestamps(schema), constraints: !constraints.is_empty() }
+    Features { local_timestamps: has_local_timestamps(schema), constraints: !constraints.is_empty(), deletion_vectors: false }
+}
+
+/// What a table with these columns and with deletion vectors needs that it does not have yet.
+pub(super) fn protocol_actions(current: Option<&DeltaTable>, schema: &Schema) -> LakeResult<Vec<Action>> {
+    let features = Features { deletion_vectors: true, ..features(schema, &[]) };
+    let protocol = match current {
+        Some(table) => upgraded_protocol(table.snapshot()?.protocol(), features)?,
+        None => Some(new_protocol(features)?),
+    };
+    Ok(protocol.map(Action::Protocol).into_iter().collect())
 }
 
 /// Features are named from reader version 3 and writer version 7 on; constraints alone are known since writer version 3.
 fn new_protocol(features: Features) -> LakeResult<Protocol> {
     let [readers, writers] = features.names();
-    let protocol = if features.local_timestamps {
+    let protocol = if features.are_named() {
         serde_json::json!({
             "minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": readers, "writerFeatures": writers,
         })
@@ -453,7 +484,7 @@ fn upgraded_protocol(current: &Protocol, features: Features) -> LakeResult<Optio
     let before = serde_json::to_value(current).map_err(broken)?;
     let mut protocol = before.clone();
     let writer = protocol["minWriterVersion"].as_i64().unwrap_or_default();
-    if writer < 7 && !features.local_timestamps {
+    if writer < 7 && !features.are_named() {
         if features.constraints && writer < 3 {
             protocol["minWriterVersion"] = 3.into();
         }

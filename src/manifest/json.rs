@@ -7,7 +7,10 @@ use indexmap::IndexMap;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value as Json, json};
 
-use super::{Column, ColumnLineage, Compiled, Exposure, HookDetail, Macro, ModelDetail, Node, NodeLineage, Source, TestDetail};
+use super::{
+    Column, ColumnLineage, Compiled, Exposure, FunctionDetail, HookDetail, Macro, ModelDetail, Node, NodeLineage, Source,
+    TestDetail,
+};
 use crate::name::ResourceType;
 
 /// An absent value.
@@ -25,6 +28,7 @@ impl Serialize for Node {
         code(self, &mut map)?;
         match self.resource_type {
             ResourceType::Model => model(self.model.as_deref(), &mut map)?,
+            ResourceType::Function => function(self.function.as_deref(), &mut map)?,
             ResourceType::Operation => map.serialize_entry("index", &self.hook.as_ref().map(|HookDetail { index }| index))?,
             ResourceType::Test => {
                 if let Some(test) = self.test.as_deref().filter(|test| !test.name.is_empty()) {
@@ -61,7 +65,7 @@ fn head<M: SerializeMap>(node: &Node, map: &mut M) -> Result<(), M::Error> {
     map.serialize_entry("group", &node.group)?;
     map.serialize_entry("docs", &node.docs)?;
     map.serialize_entry("patch_path", &node.patch_path)?;
-    map.serialize_entry("build_path", &NULL)?;
+    map.serialize_entry("build_path", &node.compiled.as_ref().and_then(|compiled| compiled.build_path.as_ref()))?;
     map.serialize_entry("unrendered_config", &node.unrendered_config)?;
     map.serialize_entry("created_at", &node.created_at)?;
     map.serialize_entry("relation_name", &node.relation_name)?;
@@ -75,7 +79,7 @@ fn code<M: SerializeMap>(node: &Node, map: &mut M) -> Result<(), M::Error> {
     map.serialize_entry("refs", &node.refs)?;
     map.serialize_entry("sources", &node.sources)?;
     map.serialize_entry("metrics", &node.metrics)?;
-    map.serialize_entry("functions", &[(); 0])?;
+    map.serialize_entry("functions", &node.functions)?;
     map.serialize_entry("depends_on", &node.depends_on)?;
     map.serialize_entry("compiled_path", &node.compiled.as_ref().and_then(|compiled| compiled.path.as_ref()))?;
     if let Some(Compiled { code, extra_ctes, .. }) = &node.compiled {
@@ -101,6 +105,14 @@ fn model<M: SerializeMap>(model: Option<&ModelDetail>, map: &mut M) -> Result<()
     map.serialize_entry("deprecation_date", &model.deprecation_date)?;
     map.serialize_entry("primary_key", &model.primary_key)?;
     map.serialize_entry("time_spine", &model.time_spine)
+}
+
+fn function<M: SerializeMap>(function: Option<&FunctionDetail>, map: &mut M) -> Result<(), M::Error> {
+    let default = FunctionDetail::default();
+    let function = function.unwrap_or(&default);
+    map.serialize_entry("returns", &function.returns)?;
+    map.serialize_entry("arguments", &function.arguments)?;
+    map.serialize_entry("overloads", &function.overloads)
 }
 
 fn generic_test<M: SerializeMap>(test: &TestDetail, map: &mut M) -> Result<(), M::Error> {
@@ -160,7 +172,7 @@ fn column_entries<M: SerializeMap>(column: &Column, map: &mut M) -> Result<(), M
     map.serialize_entry("dimension", &NULL)?;
     map.serialize_entry("entity", &NULL)?;
     map.serialize_entry("doc_blocks", &column.doc_blocks)?;
-    for (key, value) in &column.extra {
+    for (key, value) in column.extra.iter() {
         map.serialize_entry(key, value)?;
     }
     Ok(())
@@ -187,6 +199,9 @@ impl Serialize for Source {
         map.serialize_entry("loaded_at_query", &self.loaded_at_query)?;
         map.serialize_entry("freshness", &self.freshness)?;
         map.serialize_entry("external", &self.external)?;
+        if let Some(ingest) = &self.ingest {
+            map.serialize_entry("ingest", ingest)?;
+        }
         map.serialize_entry("description", &self.description)?;
         map.serialize_entry("columns", &self.columns)?;
         map.serialize_entry("meta", &self.meta)?;

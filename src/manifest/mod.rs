@@ -14,9 +14,11 @@ use crate::source::Location;
 
 mod json;
 mod lineage;
+mod shared;
 mod stored;
 
 pub use lineage::{ColumnLineage, ColumnRef, NodeLineage};
+pub use shared::{Interner, SharedMap};
 
 /// A JSON object in insertion order: configs, meta, kwargs.
 pub type JsonMap = serde_json::Map<String, Json>;
@@ -50,17 +52,17 @@ pub struct DependsOn {
 pub struct Column {
     pub name: String,
     pub description: String,
-    pub meta: JsonMap,
+    pub meta: SharedMap,
     pub data_type: Option<String>,
     pub constraints: Vec<Json>,
     pub quote: Option<bool>,
-    pub config: JsonMap,
+    pub config: SharedMap,
     pub tags: Vec<String>,
     pub granularity: Option<String>,
     pub doc_blocks: Vec<String>,
     /// Further keys of the property file, which adapters and packages may read (`policy_tags`).
     #[serde(default)]
-    pub extra: JsonMap,
+    pub extra: SharedMap,
 }
 
 /// `docs: {show, node_color}`.
@@ -105,6 +107,16 @@ pub struct ModelDetail {
     pub contract_checksum: Option<String>,
 }
 
+/// What only functions have, each in the form of `manifest.json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FunctionDetail {
+    /// `{data_type, description}`.
+    pub returns: Json,
+    /// `{name, data_type, description, default_value}` each.
+    pub arguments: Vec<Json>,
+    pub overloads: Vec<Json>,
+}
+
 /// An `on-run-start`/`on-run-end` entry's place in its list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HookDetail {
@@ -119,17 +131,20 @@ pub struct ExtraCte {
 }
 
 /// What compiling a node gave, kept with it in the manifest as dbt does.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Compiled {
     pub code: String,
     pub path: Option<String>,
+    /// Where the statements lie that were sent to build it; none if it was not built.
+    pub build_path: Option<String>,
     pub extra_ctes: Vec<ExtraCte>,
     /// Macros that the text called while it was compiled.
     pub macros: Vec<UniqueId>,
     pub lineage: Option<Arc<NodeLineage>>,
 }
 
-/// A model, analysis, test, snapshot, seed or operation.
+/// A model, analysis, test, snapshot, seed, function or operation. What serde skips here is kept apart (`stored`): much of it is the same in many
+/// nodes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct Node {
@@ -149,13 +164,17 @@ pub struct Node {
     pub relation_name: Option<String>,
     pub checksum: Checksum,
     /// Every config key with its final value, in dbt's order: known keys first, then the user's own.
-    pub config: JsonMap,
-    pub unrendered_config: JsonMap,
+    #[serde(skip)]
+    pub config: SharedMap,
+    #[serde(skip)]
+    pub unrendered_config: SharedMap,
     pub tags: Vec<String>,
-    pub meta: JsonMap,
+    #[serde(skip)]
+    pub meta: SharedMap,
     pub group: Option<String>,
     pub description: String,
     pub doc_blocks: Vec<String>,
+    #[serde(skip)]
     pub columns: IndexMap<String, Column>,
     pub docs: DocsConfig,
     /// `package://models/_models.yml`.
@@ -166,6 +185,8 @@ pub struct Node {
     /// `[source name, table name]` pairs.
     pub sources: Vec<[String; 2]>,
     pub metrics: Vec<Vec<String>>,
+    /// `function(…)` calls, as their arguments.
+    pub functions: Vec<Vec<String>>,
     pub depends_on: DependsOn,
     /// Unix seconds.
     pub created_at: f64,
@@ -174,6 +195,7 @@ pub struct Node {
     pub lineage: Option<Arc<NodeLineage>>,
     pub test: Option<Box<TestDetail>>,
     pub model: Option<Box<ModelDetail>>,
+    pub function: Option<Box<FunctionDetail>>,
     pub hook: Option<HookDetail>,
     /// Seeds: the package's folder, absolute.
     pub root_path: Option<String>,
@@ -229,13 +251,15 @@ pub struct Source {
     pub freshness: Option<Json>,
     /// The `external:` block as written (rendered), for the lake.
     pub external: Option<JsonMap>,
-    pub quoting: JsonMap,
+    /// The `ingest:` block (rendered), or what `meta` has under that name: where the rows come from.
+    pub ingest: Option<JsonMap>,
+    pub quoting: SharedMap,
     pub columns: IndexMap<String, Column>,
-    pub meta: JsonMap,
-    pub source_meta: JsonMap,
+    pub meta: SharedMap,
+    pub source_meta: SharedMap,
     pub tags: Vec<String>,
-    pub config: JsonMap,
-    pub unrendered_config: JsonMap,
+    pub config: SharedMap,
+    pub unrendered_config: SharedMap,
     pub patch_path: Option<String>,
     /// The database and schema as written, before rendering.
     pub unrendered_database: Option<String>,
@@ -332,6 +356,13 @@ pub struct OtherResource {
     pub location: Location,
 }
 
+impl Manifest {
+    /// The nodes that `manifest.json` keeps apart from the others.
+    pub fn functions(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values().filter(|node| node.resource_type == ResourceType::Function)
+    }
+}
+
 /// The resolved project. Written with serde, it holds every field as it is: the form in which it is kept between commands, not
 /// that of `manifest.json`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -340,7 +371,7 @@ pub struct Manifest {
     /// md5 of the project name, as dbt's metadata has it.
     pub project_id: String,
     pub adapter_type: String,
-    #[serde(with = "stored::map")]
+    #[serde(with = "stored::nodes")]
     pub nodes: IndexMap<UniqueId, Node>,
     #[serde(with = "stored::map")]
     pub sources: IndexMap<UniqueId, Source>,
@@ -357,7 +388,7 @@ pub struct Manifest {
     /// The selections of `selectors.yml` by name, each with its definition in normal form.
     pub selectors: JsonMap,
     /// Nodes and sources switched off by `enabled: false`.
-    #[serde(with = "stored::lists")]
+    #[serde(with = "stored::node_lists")]
     pub disabled_nodes: IndexMap<UniqueId, Vec<Node>>,
     #[serde(with = "stored::lists")]
     pub disabled_sources: IndexMap<UniqueId, Vec<Source>>,

@@ -4,6 +4,7 @@
 pub mod contract;
 mod data_test;
 mod ephemeral;
+mod function;
 mod incremental;
 mod layout;
 mod materialized_view;
@@ -36,6 +37,7 @@ pub const MATERIALIZATIONS: &[Materialization] = &[
     Materialization { name: "table", facts: |_| Facts::Nothing, plan: table::plan },
     Materialization { name: "incremental", facts: |_| Facts::Columns, plan: incremental::plan },
     Materialization { name: "materialized_view", facts: |_| Facts::Nothing, plan: materialized_view::plan },
+    Materialization { name: "function", facts: |_| Facts::Nothing, plan: function::plan },
     Materialization { name: "ephemeral", facts: |_| Facts::Nothing, plan: ephemeral::plan },
     Materialization { name: "seed", facts: |_| Facts::Kind, plan: seed::plan },
     Materialization { name: "snapshot", facts: |_| Facts::Snapshot, plan: snapshot::plan },
@@ -193,7 +195,9 @@ fn column_descriptions(node: &Node) -> Vec<(String, String)> {
 
 /// `persist_docs`: the comments a relation gets after what was planned, where that does not carry them already.
 pub fn described(input: &Input<'_>, planned: &Work) -> Option<Operation> {
-    if matches!(planned.operations.last(), None | Some(Operation::CreateTableAs { .. })) || planned.check.is_some() {
+    if matches!(planned.operations.last(), None | Some(Operation::CreateTableAs { .. } | Operation::CreateFunction { .. }))
+        || planned.check.is_some()
+    {
         return None;
     }
     let (description, column_descriptions) = (description(input.node), column_descriptions(input.node));

@@ -22,6 +22,8 @@ pub struct Hub {
     client: reqwest::Client,
     any_dbt_version: bool,
     known: BTreeMap<String, BTreeMap<String, Release>>,
+    /// What the hub told beside what was asked.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// One version of a package, as the hub describes it.
@@ -41,7 +43,7 @@ impl Hub {
         let base = if base.ends_with('/') { base } else { format!("{base}/") };
         let client = reqwest::Client::builder().timeout(TIMEOUT).user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")));
         let client = client.build().map_err(|error| failed("the network cannot be used", &error))?;
-        Ok(Self { base, client, any_dbt_version, known: BTreeMap::new() })
+        Ok(Self { base, client, any_dbt_version, known: BTreeMap::new(), warnings: Vec::new() })
     }
 
     /// A release that `versions` named.
@@ -93,12 +95,15 @@ impl Hub {
         Ok(&self.known[package])
     }
 
-    async fn ask(&self, package: &str) -> Outcome<BTreeMap<String, Release>> {
+    async fn ask(&mut self, package: &str) -> Outcome<BTreeMap<String, Release>> {
         let url = format!("{}api/v1/{package}.json", self.base);
         let Some(bytes) = self.get(&url, &url).await? else {
             return self.not_there(package).await;
         };
         let answer: Json = serde_json::from_slice(&bytes).unwrap_or_default();
+        if let Some(warning) = redirected(package, &answer) {
+            self.warnings.push(warning);
+        }
         let Some(versions) = answer.get("versions").and_then(Json::as_object) else {
             return Diagnostic::error("package-hub", format!("{url} does not describe a package")).fail();
         };
@@ -194,4 +199,15 @@ fn failed(what: &str, error: &reqwest::Error) -> Box<Diagnostic> {
         cause = error.source();
     }
     Box::new(Diagnostic::error("network", message))
+}
+
+/// A package that goes by another name now.
+fn redirected(package: &str, answer: &Json) -> Option<Diagnostic> {
+    let text = |key: &str| answer.get(key).and_then(Json::as_str);
+    if text("redirectnamespace").is_none() && text("redirectname").is_none() {
+        return None;
+    }
+    let (namespace, name) = (text("redirectnamespace").or(text("namespace"))?, text("redirectname").or(text("name"))?);
+    let message = format!("the package {package} is deprecated in favour of {namespace}/{name}");
+    Some(Diagnostic::warning("package-redirect", message).help(format!("name {namespace}/{name} in the list of packages")))
 }

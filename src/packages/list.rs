@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::spec::{self, Spec};
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::project::yaml::{self, Yaml};
-use crate::project::{BaseContext, LoadOptions};
+use crate::project::{BaseContext, LoadOptions, join, package_list};
 use crate::world::World;
 
 /// Where dbt installs packages when the project does not say.
@@ -27,43 +27,27 @@ pub struct PackageList {
 impl PackageList {
     /// The project's list, and where it wants its packages.
     pub fn of_project(world: &dyn World, root: &Path, options: &LoadOptions) -> Outcome<Self> {
-        let (file, specs) = entries(world, root, options, true)?;
+        let (file, specs) = entries(world, root, options)?;
         let context = BaseContext::new(world, options.vars.clone(), None);
         let yaml = read(world, root, "dbt_project.yml")?;
         let place = yaml.as_ref().and_then(|yaml| yaml.get("packages-install-path"));
         let place = place.map(|place| context.render_yaml(place, &|_| false)).transpose()?;
         let place = world.env("DBT_PACKAGES_INSTALL_PATH").or(place.as_ref().and_then(Json::as_str).map(str::to_string));
-        let install_path = plain(&root.join(place.as_deref().unwrap_or(INSTALL_PATH)));
+        let install_path = join(root, Path::new(place.as_deref().unwrap_or(INSTALL_PATH)));
         Ok(Self { file, specs, install_path, options: options.clone() })
     }
 }
 
 /// The entries a package lists for itself.
 pub fn of_package(world: &dyn World, folder: &Path, options: &LoadOptions) -> Outcome<Vec<Spec>> {
-    Ok(entries(world, folder, options, false)?.1)
+    Ok(entries(world, folder, options)?.1)
 }
 
-fn entries(world: &dyn World, folder: &Path, options: &LoadOptions, own: bool) -> Outcome<(&'static str, Vec<Spec>)> {
-    let mut found: Option<(&'static str, Vec<Spec>)> = None;
-    for (file, rendered) in [("packages.yml", true), ("dependencies.yml", false)] {
-        let Some(yaml) = read(world, folder, file)? else { continue };
-        let Some(packages) = yaml.get("packages").filter(|packages| !packages.is_null()) else { continue };
-        if found.is_some() && own {
-            return Diagnostic::error("packages-twice", "`packages` is given in packages.yml and in dependencies.yml too")
-                .at(packages.location.clone())
-                .help("keep it in one of the two files")
-                .fail();
-        }
-        let Some(items) = packages.as_sequence() else {
-            return Diagnostic::error("packages-value", format!("`packages` is a list, not {}", packages.kind()))
-                .at(packages.location.clone())
-                .fail();
-        };
-        let context = BaseContext::new(world, options.vars.clone(), None).with_secrets();
-        let specs: Vec<Spec> = items.iter().map(|item| spec::read(item, &context, rendered)).collect::<Outcome<_>>()?;
-        found.get_or_insert((file, specs));
-    }
-    Ok(found.unwrap_or(("packages.yml", Vec::new())))
+fn entries(world: &dyn World, folder: &Path, options: &LoadOptions) -> Outcome<(&'static str, Vec<Spec>)> {
+    let Some(list) = package_list(world, folder, folder)? else { return Ok(("packages.yml", Vec::new())) };
+    let context = BaseContext::new(world, options.vars.clone(), None).with_secrets();
+    let specs = list.entries.iter().map(|item| spec::read(item, &context, list.rendered)).collect::<Outcome<_>>()?;
+    Ok((list.file, specs))
 }
 
 /// A YAML file of the folder, if it is there.
@@ -77,17 +61,4 @@ pub fn read(world: &dyn World, folder: &Path, file: &str) -> Outcome<Option<Yaml
         return Diagnostic::error("file-encoding", format!("{} is not UTF-8", path.display())).fail();
     };
     Ok(Some(yaml::parse(&text, file)?.0))
-}
-
-/// The path without `.` and `..`, links not followed.
-fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            std::path::Component::CurDir => {}
-            std::path::Component::ParentDir => _ = plain.pop(),
-            other => plain.push(other),
-        }
-    }
-    plain
 }

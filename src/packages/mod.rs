@@ -76,6 +76,7 @@ pub async fn install(world: &dyn World, request: &DepsRequest, events: &dyn Even
         Some(lock) => lock.packages,
         None => {
             let pinned = resolve::resolve(&mut work, &list).await?;
+            work.hub.warnings.drain(..).for_each(|warning| events.emit(Event::Diagnostic(warning)));
             lock::write(&path, &pinned, &list.specs)?;
             work.say(format!("Updating lock file in file path: {}", path.display()));
             lock::read(world, &path)?.map(|lock| lock.packages).unwrap_or_default()

@@ -66,6 +66,7 @@ pub fn read(item: &Yaml, context: &BaseContext<'_>, rendered: bool) -> Outcome<S
     let Some(place) = text(kind) else {
         return malformed(&format!("`{kind}` has no value"), &location);
     };
+    let location = item.get(kind).map_or(location, |value| value.location.clone());
     check_keys(item)?;
     let shown = unrendered.get(kind).and_then(plain_text).unwrap_or_default();
     let name = text("name");

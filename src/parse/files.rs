@@ -32,6 +32,7 @@ pub struct Loaded {
     pub docs: Vec<LoadedFile>,
     pub properties: Vec<LoadedFile>,
     pub fixtures: Vec<LoadedFile>,
+    pub functions: Vec<LoadedFile>,
     /// Macros of the project and its packages; the built-in ones join them.
     pub macros: IndexMap<UniqueId, Macro>,
 }
@@ -53,6 +54,7 @@ pub fn read_all(world: &dyn World, project: &Project) -> Outcome<(Loaded, Vec<Di
             FileKind::Docs => loaded.docs.push(file),
             FileKind::Property => loaded.properties.push(file),
             FileKind::Fixture => loaded.fixtures.push(file),
+            FileKind::Function => loaded.functions.push(file),
             FileKind::Macro | FileKind::GenericTest => {
                 macros::collect_macros(&file, world, &mut loaded.macros, &mut diagnostics);
             }

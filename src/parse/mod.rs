@@ -48,6 +48,8 @@ pub struct Capture {
     pub sources: Vec<[String; 2]>,
     /// `metric('name')` calls (exposures), as their arguments.
     pub metrics: Vec<Vec<String>>,
+    /// `function('name')` calls, as their arguments.
+    pub functions: Vec<Vec<String>>,
     /// All `config(…)` calls merged in order.
     pub config: JsonMap,
     /// The first `config(…)` call as written, for `unrendered_config`; empty if the template was not rendered.
@@ -103,17 +105,17 @@ pub struct Fixture {
 }
 
 /// Parses everything that was read. Mistakes in one file do not stop the others.
-pub fn parse(loaded: &Loaded, project: &Project, jinja: &Jinja, world: &dyn World) -> (ParsedProject, Vec<Diagnostic>) {
+pub fn parse(mut loaded: Loaded, project: &Project, jinja: &Jinja, world: &dyn World) -> (ParsedProject, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
-    let mut parsed = ParsedProject { macros: loaded.macros.clone(), ..ParsedProject::default() };
+    let mut parsed = ParsedProject { macros: std::mem::take(&mut loaded.macros), ..ParsedProject::default() };
     macros::link_macros(&mut parsed.macros, jinja);
-    collect_docs(loaded, jinja, project, &mut parsed.docs, &mut diagnostics);
-    parsed.nodes = template::parse_nodes(loaded, project, jinja, world, &mut diagnostics);
-    parsed.properties = property::parse_properties(loaded, project, world, &mut diagnostics);
-    for file in &loaded.fixtures {
+    collect_docs(&loaded, jinja, project, &mut parsed.docs, &mut diagnostics);
+    parsed.nodes = template::parse_nodes(&loaded, project, jinja, world, &mut diagnostics);
+    parsed.properties = property::parse_properties(&loaded, project, world, &mut diagnostics);
+    for file in loaded.fixtures {
         let key = format!("{}.{}", file.file.package.name, files::stem(&file.file.relative));
         let is_sql = file.file.relative.ends_with(".sql");
-        parsed.fixtures.insert(key, Fixture { text: file.text.clone(), is_sql });
+        parsed.fixtures.insert(key, Fixture { text: file.text, is_sql });
     }
     (parsed, diagnostics)
 }

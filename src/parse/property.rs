@@ -14,6 +14,9 @@ use crate::world::World;
 
 use super::Loaded;
 
+/// Keys of entries of which `unrendered_config` and its like tell how they were written.
+const KEPT_AS_WRITTEN: [&str; 4] = ["config", "versions", "database", "schema"];
+
 /// One entry of a section, such as one model's properties.
 #[derive(Clone, Debug)]
 pub struct ParsedProperty {
@@ -21,7 +24,7 @@ pub struct ParsedProperty {
     pub name: String,
     /// Rendered, but for descriptions, tests and hooks.
     pub properties: JsonMap,
-    /// As written.
+    /// What of it is asked for as written: the keys in [`KEPT_AS_WRITTEN`].
     pub written: JsonMap,
     pub yaml: Yaml,
     pub file: Arc<ProjectFile>,
@@ -67,7 +70,8 @@ fn parse_entry(
 ) -> Outcome<ParsedProperty> {
     let section = entry.section;
     let location = entry.yaml.location.clone();
-    let written = object(yaml_to_json(&entry.yaml));
+    let written = |key: &&str| Some(((*key).to_string(), entry.yaml.get(key)?.to_json()));
+    let written = KEPT_AS_WRITTEN.iter().filter_map(written).collect();
     let mut rendered = context.render_yaml(&entry.yaml, &|path| is_left_as_written(section, path))?;
     drop_last_newlines(&mut rendered, &mut Vec::new(), section);
     let properties = object(rendered);

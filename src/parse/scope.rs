@@ -83,6 +83,12 @@ impl NodeScope for ParseScope {
         Ok(self.placeholder())
     }
 
+    fn resolve_function(&self, name: &str, package: Option<&str>) -> Outcome<RefAnswer> {
+        let arguments = package.into_iter().chain([name]).map(str::to_string).collect();
+        self.recorded().functions.push(arguments);
+        Ok(self.placeholder())
+    }
+
     fn set_config(&self, values: JsonMap) -> Outcome<()> {
         for (old, new) in [("pre_hook", "pre-hook"), ("post_hook", "post-hook")] {
             if values.contains_key(old) && values.contains_key(new) {

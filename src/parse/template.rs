@@ -18,7 +18,7 @@ use crate::world::World;
 use super::files::{folders, in_parallel, normalized_checksum, stem};
 use super::{Capture, Loaded, LoadedFile, NodeIdentity, ParseScope, ParsedNode, python};
 
-/// All nodes, package by package, each package in dbt's order: models, snapshots, analyses, tests, seeds, hooks.
+/// All nodes, package by package, each package in dbt's order: models, snapshots, analyses, tests, seeds, functions, hooks.
 pub(super) fn parse_nodes(
     loaded: &Loaded,
     project: &Project,
@@ -37,6 +37,7 @@ pub(super) fn parse_nodes(
         nodes.extend(loaded.analyses.iter().filter(is_own).map(|file| analysis(file, corrected)));
         nodes.extend(loaded.tests.iter().filter(is_own).map(singular_test));
         nodes.extend(loaded.seeds.iter().filter(is_own).map(seed));
+        nodes.extend(loaded.functions.iter().filter(is_own).map(function));
         nodes.extend(hooks(package, world));
     }
     let shared = Arc::new(project.clone());
@@ -167,6 +168,10 @@ fn model(file: &LoadedFile) -> ParsedNode {
 
 fn seed(file: &LoadedFile) -> ParsedNode {
     from_file(file, ResourceType::Seed, file.file.relative.to_string())
+}
+
+fn function(file: &LoadedFile) -> ParsedNode {
+    from_file(file, ResourceType::Function, file.file.relative.to_string())
 }
 
 fn singular_test(file: &LoadedFile) -> ParsedNode {

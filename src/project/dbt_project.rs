@@ -157,9 +157,15 @@ impl Package {
             &self.macro_paths,
             &self.test_paths,
         ];
-        let functions = self.raw.get("function-paths").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
-        let all = groups.into_iter().flatten().map(String::as_str).chain(functions);
+        let functions = self.function_paths();
+        let all = groups.into_iter().flatten().chain(&functions);
         all.map(|path| path.trim_end_matches('/').to_string()).collect::<indexmap::IndexSet<_>>().into_iter().collect()
+    }
+
+    /// The folders of functions.
+    pub fn function_paths(&self) -> Vec<String> {
+        let paths = self.raw.get("function-paths").and_then(Json::as_array).into_iter().flatten();
+        paths.filter_map(Json::as_str).map(str::to_string).collect()
     }
 }
 
@@ -175,7 +181,8 @@ fn is_rendered_later(path: &[&str]) -> bool {
 }
 
 fn check_keys(yaml: &Yaml, warnings: &mut Vec<Diagnostic>) -> Outcome<()> {
-    for (old, new) in [("source-paths", "model-paths"), ("data-paths", "seed-paths")] {
+    let renamed = [("source-paths", "model-paths", "renamed-source-paths"), ("data-paths", "seed-paths", "renamed-data-paths")];
+    for (old, new, code) in renamed {
         let Some(location) = yaml.key_location(old) else { continue };
         if yaml.get(new).is_some() {
             return Diagnostic::error("project-value", format!("`{old}` is the old name of `{new}`, but both are given"))
@@ -184,7 +191,7 @@ fn check_keys(yaml: &Yaml, warnings: &mut Vec<Diagnostic>) -> Outcome<()> {
                 .fail();
         }
         let message = format!("`{old}` is the old name of `{new}`");
-        warnings.push(Diagnostic::warning("renamed-project-key", message).at(location.clone()).help(format!("call it `{new}`")));
+        warnings.push(Diagnostic::warning(code, message).at(location.clone()).help(format!("call it `{new}`")));
     }
     for (key, usual, code) in [("log-path", "logs", "project-log-path"), ("target-path", "target", "project-target-path")] {
         let Some(value) = yaml.get(key).filter(|value| value.to_json() != *usual) else { continue };

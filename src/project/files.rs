@@ -32,6 +32,8 @@ pub enum FileKind {
     Property,
     /// `.csv` or `.sql` in `fixtures` of a test folder.
     Fixture,
+    /// `.sql` in a function folder: the body of a function.
+    Function,
 }
 
 /// One file of one package, and what it is.
@@ -94,7 +96,8 @@ impl Discovery<'_> {
             |folder: &str| package.test_paths.iter().map(|path| format!("{}/{folder}", path.trim_end_matches('/'))).collect();
         let (generic, fixtures): (Vec<String>, Vec<String>) = (below("generic"), below("fixtures"));
         let sources = package.source_paths();
-        let wanted: [(FileKind, &[String], &[&str]); 11] = [
+        let functions = package.function_paths();
+        let wanted: [(FileKind, &[String], &[&str]); 12] = [
             (FileKind::Macro, &package.macro_paths, &[".sql"]),
             (FileKind::Model, &package.model_paths, &[".sql"]),
             (FileKind::Python, &package.model_paths, &[".py"]),
@@ -106,6 +109,7 @@ impl Discovery<'_> {
             (FileKind::Docs, &package.docs_paths, &[".md"]),
             (FileKind::Property, &sources, &[".yml", ".yaml"]),
             (FileKind::Fixture, &fixtures, &[".csv", ".sql"]),
+            (FileKind::Function, &functions, &[".sql"]),
         ];
         for (kind, folders, extensions) in wanted {
             let mut seen = HashSet::new();

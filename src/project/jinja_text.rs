@@ -89,7 +89,7 @@ impl<'world> BaseContext<'world> {
             }
             YamlValue::Mapping(map) => {
                 let mut rendered = JsonMap::with_capacity(map.len());
-                for (key, (_, value)) in map {
+                for (key, (_, value)) in map.iter() {
                     path.push(Step::Key(key));
                     rendered.insert(key.clone(), self.render_at(value, skip, path)?);
                     path.pop();

@@ -47,13 +47,13 @@ pub(super) const VERSION: &[&str] = &[
 ];
 #[rustfmt::skip]
 pub(super) const SOURCE: &[&str] = &[
-    "catalog", "config", "database", "description", "freshness", "loaded_at_field", "loaded_at_query", "loader", "meta", "name",
-    "overrides", "quoting", "schema", "tables", "tags",
+    "catalog", "config", "database", "description", "freshness", "ingest", "loaded_at_field", "loaded_at_query", "loader", "meta",
+    "name", "overrides", "quoting", "schema", "tables", "tags",
 ];
 #[rustfmt::skip]
 pub(super) const TABLE: &[&str] = &[
     "columns", "config", "constraints", "data_tests", "data_type", "description", "docs", "external", "freshness", "identifier",
-    "loaded_at_field", "loaded_at_query", "loader", "meta", "name", "quoting", "tags", "tests",
+    "ingest", "loaded_at_field", "loaded_at_query", "loader", "meta", "name", "quoting", "tags", "tests",
 ];
 pub(super) const MACRO: &[&str] = &["arguments", "config", "constraints", "data_type", "description", "docs", "meta", "name"];
 pub(super) const ARGUMENT: &[&str] = &["description", "name", "type"];

@@ -47,7 +47,21 @@ pub fn load(world: &dyn World, options: &LoadOptions) -> Outcome<(Project, Vec<D
     let mut own = dbt_project::package(&text, &context, &mut warnings)?;
     own.vars.extend(file_vars.unwrap_or_default());
 
-    let settings = dbt_project::settings(&text, &own)?;
+    let mut settings = dbt_project::settings(&text, &own)?;
+    if let Some((flags, place)) = profile::flags(world, options, &root)? {
+        if !settings.flags.is_empty() {
+            return Diagnostic::error(
+                "profile-config",
+                "`config` in profiles.yml and `flags` in dbt_project.yml exclude each other",
+            )
+            .at(place)
+            .help("keep `flags` in dbt_project.yml")
+            .fail();
+        }
+        let warning = Diagnostic::warning("profile-config", "dbt deprecates `config` in profiles.yml").at(place);
+        warnings.push(warning.help("move its keys to `flags` in dbt_project.yml"));
+        settings.flags = flags;
+    }
     let selectors = selectors::read(world, &root, &context)?;
     let packages_install_path = join(&root, Path::new(&settings.packages_install_path));
     let loader = package::Loader { world, options, root: &own.root, target: &target };
@@ -69,11 +83,12 @@ pub fn load(world: &dyn World, options: &LoadOptions) -> Outcome<(Project, Vec<D
     Ok((project, warnings))
 }
 
-/// `flags:` of the project that `options` name; none where the file cannot be read.
+/// `flags:` (or, as once, `config:` of profiles.yml) of the project that `options` name; none where the file cannot be read.
 pub fn project_flags(world: &dyn World, options: &LoadOptions) -> Option<JsonMap> {
     let root = project_root(world, options).ok()?;
     let (yaml, _) = read_yaml(world, &root.join(PROJECT_FILE), PROJECT_FILE).ok()??;
-    yaml.get("flags")?.to_json_map()
+    let own = yaml.get("flags").and_then(Yaml::to_json_map);
+    own.or_else(|| profile::flags(world, options, &root).ok()?.map(|(flags, _)| flags))
 }
 
 /// The folder of the project: the one named, or the nearest with a `dbt_project.yml` from the current folder upwards.
@@ -123,7 +138,7 @@ pub(super) fn current_folder(world: &dyn World) -> Outcome<PathBuf> {
 }
 
 /// `path` seen from `base`, without `.` and `..`; links are not followed.
-pub(super) fn join(base: &Path, path: &Path) -> PathBuf {
+pub fn join(base: &Path, path: &Path) -> PathBuf {
     let mut joined = PathBuf::new();
     for part in base.join(path).components() {
         match part {

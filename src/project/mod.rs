@@ -25,8 +25,9 @@ mod yaml_1_1;
 
 pub use files::{FileKind, ProjectFile, discover, read_text};
 pub use jinja_text::{BaseContext, DBT_VERSION, SECRET_PREFIX, has_jinja};
-pub use load::{LoadOptions, load, project_flags, project_root};
-pub use profile::{MASK, secrets};
+pub use load::{LoadOptions, join, load, project_flags, project_root};
+pub use package::{ListedPackages, package_list};
+pub use profile::{Connection, MASK, connections, secrets};
 pub use properties::{PropertyEntry, PropertyFile, Section, read_properties};
 
 /// One package: the root project or an installed one (`dbt_packages/<name>`).

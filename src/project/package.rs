@@ -119,36 +119,10 @@ impl Loader<'_> {
         self.world.exists(&folder.join("dbt_project.yml"))
     }
 
-    /// The entries of `packages.yml`, or of `packages:` in `dependencies.yml`, which dbt does not render.
     fn listed(&self, folder: &Path) -> Outcome<Vec<Listed>> {
-        let mut all = Vec::new();
-        for (file, rendered) in [("packages.yml", true), ("dependencies.yml", false)] {
-            let path = folder.join(file);
-            let Some((yaml, _)) = read_yaml(self.world, &path, &shown_path(self.world, self.root, &path))? else {
-                continue;
-            };
-            let Some(packages) = yaml.get("packages").filter(|packages| !packages.is_null()) else {
-                continue;
-            };
-            if !all.is_empty() {
-                return Diagnostic::error("packages-twice", "`packages` is given in packages.yml and in dependencies.yml too")
-                    .at(packages.location.clone())
-                    .help("keep it in one of the two files")
-                    .fail();
-            }
-            all = self.entries(packages, rendered)?;
-        }
-        Ok(all)
-    }
-
-    fn entries(&self, packages: &Yaml, rendered: bool) -> Outcome<Vec<Listed>> {
-        let Some(items) = packages.as_sequence() else {
-            return Diagnostic::error("packages-value", format!("`packages` is a list, not {}", packages.kind()))
-                .at(packages.location.clone())
-                .fail();
-        };
         let context = BaseContext::new(self.world, self.options.vars.clone(), None).with_secrets();
-        items.iter().map(|item| listed(item, &context, rendered)).collect()
+        let Some(list) = package_list(self.world, self.root, folder)? else { return Ok(Vec::new()) };
+        list.entries.iter().map(|item| listed(item, &context, list.rendered)).collect()
     }
 
     /// The packages that are listed and not there: a mistake, as in dbt. A package whose project goes by another name than its
@@ -172,6 +146,38 @@ impl Loader<'_> {
             .help(format!("run `headwater deps` once, or put each package's folder into {shown}/"));
         Some(if external { diagnostic.help("`stage_external_sources` is built in and needs no package") } else { diagnostic })
     }
+}
+
+/// What a folder lists below `packages`, not rendered yet.
+pub struct ListedPackages {
+    pub file: &'static str,
+    /// Whether the entries are templates: those of `packages.yml` are, those of `dependencies.yml` are not.
+    pub rendered: bool,
+    pub entries: Vec<Yaml>,
+}
+
+/// The list in the folder's `packages.yml` or `dependencies.yml`; none where neither has one. `root` is the project's folder, from
+/// which messages name files.
+pub fn package_list(world: &dyn World, root: &Path, folder: &Path) -> Outcome<Option<ListedPackages>> {
+    let mut found = None;
+    for (file, rendered) in [("packages.yml", true), ("dependencies.yml", false)] {
+        let path = folder.join(file);
+        let Some((yaml, _)) = read_yaml(world, &path, &shown_path(world, root, &path))? else { continue };
+        let Some(packages) = yaml.get("packages").filter(|packages| !packages.is_null()) else { continue };
+        if found.is_some() {
+            return Diagnostic::error("packages-twice", "`packages` is given in packages.yml and in dependencies.yml too")
+                .at(packages.location.clone())
+                .help("keep it in one of the two files")
+                .fail();
+        }
+        let Some(entries) = packages.as_sequence() else {
+            return Diagnostic::error("packages-value", format!("`packages` is a list, not {}", packages.kind()))
+                .at(packages.location.clone())
+                .fail();
+        };
+        found = Some(ListedPackages { file, rendered, entries: entries.to_vec() });
+    }
+    Ok(found)
 }
 
 /// Two folders of one name hold one package: a local one and the link to it.

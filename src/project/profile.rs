@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::jinja_text::BaseContext;
 use super::load::{LoadOptions, current_folder, home, join, read_yaml, shown_path};
 use super::yaml::Yaml;
-use super::{Target, keys};
+use super::{Project, Target, keys};
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::manifest::JsonMap;
 use crate::source::Location;
@@ -54,6 +54,14 @@ pub(super) fn choose(
             .fail(),
         None => built_in(world, options, root, None),
     }
+}
+
+/// Flags in `config:` of profiles.yml, where they once belonged, and the place of the key.
+pub(super) fn flags(world: &dyn World, options: &LoadOptions, root: &Path) -> Outcome<Option<(JsonMap, Location)>> {
+    let Some(found) = find(world, options, root)? else { return Ok(None) };
+    let place = found.yaml.key_location("config").cloned();
+    let flags = found.yaml.get("config").and_then(Yaml::to_json_map).filter(|flags| !flags.is_empty());
+    Ok(flags.zip(place))
 }
 
 /// A `profiles.yml` that was found.
@@ -247,6 +255,46 @@ impl Chooser<'_> {
                 .at(output.get("threads").unwrap_or(output).location.clone())
                 .fail(),
         }
+    }
+}
+
+/// One of a profile's `connections:`, its values rendered. No `Debug`: it may hold passwords.
+pub struct Connection {
+    pub name: String,
+    pub settings: JsonMap,
+    pub location: Location,
+}
+
+/// The connections of a profile that `names` ask for. The profile is that of the loaded project.
+///
+/// # Errors
+/// `connection-not-found`, and what is wrong in the file.
+pub fn connections(world: &dyn World, options: &LoadOptions, project: &Project, names: &[String]) -> Outcome<Vec<Connection>> {
+    let profile_name = project.target.profile_name.as_str();
+    let Some(file) = find(world, options, &project.root)? else {
+        return Diagnostic::error("connection-not-found", format!("there is no {FILE} that could name connections"))
+            .help("connections stand there beside the targets: `<profile>: {outputs: …, connections: {<name>: {type: postgres, host: …}}}`")
+            .fail();
+    };
+    let chooser = Chooser { world, options, root: &project.root, file: &file };
+    let profile = chooser.profile(profile_name)?;
+    let context = BaseContext::new(world, options.vars.clone(), None).with_secrets();
+    let known = profile.get("connections");
+    names.iter().map(|name| connection(known, profile, name, &context)).collect()
+}
+
+fn connection(known: Option<&Yaml>, profile: &Yaml, name: &str, context: &BaseContext<'_>) -> Outcome<Connection> {
+    let names = || known.into_iter().flat_map(Yaml::entries).map(|(name, _)| name);
+    match known.and_then(|known| known.get(name)) {
+        Some(found) if found.as_map().is_some() => {
+            Ok(Connection { name: name.to_string(), settings: settings(found, context)?, location: found.location.clone() })
+        }
+        Some(found) => wrong_kind(found, &format!("the connection `{name}`"), "a mapping of settings"),
+        None => Diagnostic::error("connection-not-found", format!("the profile has no connection `{name}`"))
+            .at(known.unwrap_or(profile).location.clone())
+            .suggest(name, names())
+            .help(format!("its `connections` are {}", listed(names())))
+            .fail(),
     }
 }
 

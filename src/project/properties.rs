@@ -108,14 +108,14 @@ impl Reader {
                 return;
             }
         };
-        for (key, (location, value)) in sections {
+        for (key, (location, value)) in *sections {
             let wanted = if key == "tests" { "data_tests" } else { key.as_str() };
             match SECTIONS.iter().find(|row| row.1 == wanted) {
                 Some(row) => self.read_section(row.0, &key, value),
                 None if matches!(key.as_str(), "version" | "anchors") => {}
                 None => {
                     let message = format!("`{key}` is no section of a property file; it has no effect");
-                    let warning = Diagnostic::warning("unknown-property", message).at(location);
+                    let warning = Diagnostic::warning("unknown-section", message).at(location);
                     self.diagnostics.push(warning.suggest(&key, SECTIONS.iter().map(|row| row.1)));
                 }
             }

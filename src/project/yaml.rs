@@ -35,7 +35,7 @@ pub enum YamlValue {
     Text(String),
     Sequence(Vec<Yaml>),
     /// Keys in order; each with the place of the key and its value. Of a key given twice the last counts (dbt warns).
-    Mapping(YamlMap),
+    Mapping(Box<YamlMap>),
 }
 
 /// Keys that are not text are spelt as JSON spells them (`true`, `null`, `7`), which is how dbt's artifacts show them.
@@ -354,7 +354,7 @@ impl Composer {
         let frame = self.frames.pop().expect("the parser ends only collections that it began");
         let value = match frame.kind {
             FrameKind::Sequence(items) => YamlValue::Sequence(items),
-            FrameKind::Mapping(map) => YamlValue::Mapping(merged(map)?),
+            FrameKind::Mapping(map) => YamlValue::Mapping(Box::new(merged(map)?)),
         };
         self.place(Node { yaml: Yaml { value, location: frame.location }, size: frame.size }, frame.anchor)
     }
@@ -474,12 +474,12 @@ fn merged(map: MappingFrame) -> Outcome<YamlMap> {
     let mut all = YamlMap::new();
     for merge in map.merges {
         match merge.value {
-            YamlValue::Mapping(entries) => all.extend(entries),
+            YamlValue::Mapping(entries) => all.extend(*entries),
             YamlValue::Sequence(items) => {
                 // Of several mappings in one list the first wins, so that it is put in last.
                 for item in items.into_iter().rev() {
                     match item.value {
-                        YamlValue::Mapping(entries) => all.extend(entries),
+                        YamlValue::Mapping(entries) => all.extend(*entries),
                         _ => return bad_merge(&item),
                     }
                 }

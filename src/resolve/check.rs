@@ -17,6 +17,9 @@ impl Resolver<'_> {
         self.check_groups();
         self.check_public_ephemeral();
         self.check_snapshots();
+        self.check_microbatch();
+        self.check_functions();
+        self.check_legacy();
         self.diagnostics.extend(self.manifest.nodes.values().filter_map(contract::unsupported));
         self.check_names();
         self.check_versioned_names();
@@ -182,7 +185,13 @@ impl Resolver<'_> {
     fn prefixes(&self) -> HashMap<ResourceType, HashSet<Vec<String>>> {
         let manifest = &self.manifest;
         let mut prefixes: HashMap<ResourceType, HashSet<Vec<String>>> = HashMap::new();
+        // Kinds for which nothing is configured by folder are not looked at: mostly the tests, of which there are the most.
+        let root = self.project.packages.first();
+        let is_wanted = |kind| kind == ResourceType::SqlOperation || root.is_some_and(|root| config::tree(root, kind).is_some());
         let mut add = |kind: ResourceType, fqn: &[String]| {
+            if !is_wanted(kind) {
+                return;
+            }
             let set = prefixes.entry(kind).or_default();
             for length in 1..=fqn.len() {
                 if !set.contains(&fqn[..length]) {

@@ -34,7 +34,8 @@ pub(crate) fn columns<'a>(
     entries: impl IntoIterator<Item = &'a JsonMap>,
     location: &Location,
 ) -> Outcome<IndexMap<String, Column>> {
-    let mut columns = IndexMap::new();
+    let entries = entries.into_iter();
+    let mut columns = IndexMap::with_capacity(entries.size_hint().0);
     for entry in entries {
         let Some(name) = entry.get("name").map(str_of) else {
             return Diagnostic::error("column-without-name", "a column has no name").at(location.clone()).fail();
@@ -60,18 +61,20 @@ fn column(name: &str, entry: &JsonMap, location: &Location) -> Outcome<Column> {
     let mut own_config = JsonMap::new();
     own_config.insert("meta".to_string(), Json::Object(meta.clone()));
     own_config.insert("tags".to_string(), Json::from(tags.clone()));
+    let extra: JsonMap =
+        entry.iter().filter(|(key, _)| !KNOWN.contains(&key.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
     Ok(Column {
         name: name.to_string(),
         description: text(entry.get("description")).unwrap_or_default(),
-        meta,
+        meta: meta.into(),
         data_type: text(entry.get("data_type")),
         constraints,
         quote: entry.get("quote").and_then(Json::as_bool),
-        config: own_config,
+        config: own_config.into(),
         tags,
         granularity: text(entry.get("granularity")),
         doc_blocks: Vec::new(),
-        extra: entry.iter().filter(|(key, _)| !KNOWN.contains(&key.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect(),
+        extra: extra.into(),
     })
 }
 

@@ -107,6 +107,7 @@ pub(crate) fn tree_names(kind: ResourceType) -> &'static [&'static str] {
         ResourceType::SavedQuery => &["saved-queries", "saved_queries"],
         ResourceType::Exposure => &["exposures"],
         ResourceType::UnitTest => &["unit_tests"],
+        ResourceType::Function => &["functions"],
         // dbt looks analyses, hooks and groups up among the models.
         _ => &["models"],
     }
@@ -119,7 +120,9 @@ pub(crate) fn tree(package: &Package, kind: ResourceType) -> Option<&JsonMap> {
 
 /// A kind's tree as written.
 fn written_tree(package: &Package, kind: ResourceType) -> Option<&JsonMap> {
-    tree_names(kind).iter().find_map(|name| package.written_trees.get(*name))
+    // dbt looks functions up among the models here, and here only.
+    let names = if kind == ResourceType::Function { &["models"] } else { tree_names(kind) };
+    names.iter().find_map(|name| package.written_trees.get(*name))
 }
 
 fn tree_levels(tree: Option<&JsonMap>, fqn: &[String], apply: &mut impl FnMut(JsonMap)) {
@@ -357,6 +360,10 @@ fn node_defaults(kind: ResourceType) -> Json {
         ResourceType::Snapshot => json!({
             "materialized": "snapshot", "strategy": null, "unique_key": null, "target_schema": null, "target_database": null,
             "updated_at": null, "check_cols": null, "snapshot_meta_column_names": {}, "dbt_valid_to_current": null,
+        }),
+        ResourceType::Function => json!({
+            "materialized": "function", "type": "scalar", "volatility": null, "runtime_version": null, "entry_point": null,
+            "snowflake": {"quote_args": true},
         }),
         _ => json!({}),
     };

@@ -12,6 +12,7 @@ use crate::manifest::{JsonMap, Node, RefArgs, TestDetail};
 use crate::name::{ResourceType, UniqueId};
 use crate::parse::python_text::{hashable_repr, str_of};
 use crate::parse::{Capture, LiteralCall, ParseScope, ParsedProperty, capture_text, literal_call, property_context, value_of};
+use crate::project::yaml::{Yaml, YamlValue};
 use crate::project::{Package, Section, has_jinja};
 use crate::source::Location;
 
@@ -26,6 +27,8 @@ pub(super) struct Given<'a> {
     /// Its name, or a mapping from the name to its arguments.
     pub test: &'a Json,
     pub column: Option<&'a str>,
+    /// The column or table it stands in, where that is known.
+    pub place: Option<&'a Yaml>,
     /// Those of the column and the table, before its own.
     pub tags: &'a [String],
 }
@@ -84,15 +87,18 @@ const CONFIG_KEYS: [&str; 15] = [
 const NO_MACRO: &str = "None";
 
 impl Resolver<'_> {
-    /// Adds the tests of models, seeds and snapshots.
-    pub(super) fn add_generic_tests(&mut self, properties: &[ParsedProperty]) {
+    /// Adds the tests of models, seeds and snapshots; gives back the entries of other kinds.
+    pub(super) fn add_generic_tests(&mut self, properties: Vec<ParsedProperty>) -> Vec<ParsedProperty> {
+        let mut others = Vec::new();
         for entry in properties {
-            if !matches!(entry.section, Section::Models | Section::Seeds | Section::Snapshots) {
-                continue;
+            if matches!(entry.section, Section::Models | Section::Seeds | Section::Snapshots) {
+                let outcome = self.tests_of(&entry);
+                crate::parse::keep(outcome, &mut self.diagnostics);
+            } else {
+                others.push(entry);
             }
-            let outcome = self.tests_of(entry);
-            crate::parse::keep(outcome, &mut self.diagnostics);
         }
+        others
     }
 
     fn tests_of(&mut self, entry: &ParsedProperty) -> Outcome<()> {
@@ -138,12 +144,13 @@ impl Resolver<'_> {
             let column_name = quoted_name(column, quoted);
             let mut tags = texts(column.get("tags"));
             tags.extend(texts(column.get("config").and_then(|config| config.get("tags"))));
+            let place = named(entry.yaml.get("columns"), column.get("name"));
             for test in &tests {
-                self.add_test(&target, Given { test, column: column_name.as_deref(), tags: &tags }, entry);
+                self.add_test(&target, Given { test, column: column_name.as_deref(), place, tags: &tags }, entry);
             }
         }
         for test in tests {
-            self.add_test(&target, Given { test, column: None, tags: &[] }, entry);
+            self.add_test(&target, Given { test, column: None, place: None, tags: &[] }, entry);
         }
     }
 
@@ -159,7 +166,7 @@ impl Resolver<'_> {
 
     /// Adds one test node; a mistake in it becomes a diagnostic.
     pub(super) fn add_test(&mut self, target: &Target, given: Given<'_>, entry: &ParsedProperty) {
-        let location = test_location(entry, given.test);
+        let location = test_location(entry, &given);
         let outcome = self.test_node(target, given, &location);
         if let Some((node, calls)) = crate::parse::keep(outcome, &mut self.diagnostics) {
             if node.depends_on.macros.first().is_some_and(|id| id.as_str() == NO_MACRO) && is_enabled(&node) {
@@ -212,7 +219,7 @@ impl Resolver<'_> {
     }
 
     fn test_node(&self, target: &Target, given: Given<'_>, location: &Location) -> Outcome<(Node, Calls)> {
-        let Given { test, column, tags } = given;
+        let Given { test, column, place: _, tags } = given;
         let mut definition = self.define(target, test, column, location)?;
         let model = format!("{{{{ get_where_subquery({}) }}}}", target.call_text());
         definition.args.insert("model".to_string(), Json::String(model));
@@ -513,13 +520,19 @@ pub(super) fn quoted_name(column: &JsonMap, quoted: bool) -> Option<String> {
     Some(if quote { crate::name::quote_identifier(&name) } else { name })
 }
 
-/// Where the entry stands in the file: the first value that equals it.
-fn test_location(entry: &ParsedProperty, test: &Json) -> Location {
-    find_value(&entry.yaml, test).unwrap_or_else(|| entry.location.clone())
+/// The item of a list that has this name.
+pub(super) fn named<'a>(list: Option<&'a Yaml>, name: Option<&Json>) -> Option<&'a Yaml> {
+    let name = name?.as_str()?;
+    list?.as_sequence()?.iter().find(|item| item.get("name").and_then(Yaml::as_str) == Some(name))
 }
 
-fn find_value(yaml: &crate::project::yaml::Yaml, wanted: &Json) -> Option<Location> {
-    use crate::project::yaml::YamlValue;
+/// Where the entry stands in the file: the first value in its place that equals it, or else in the whole entry.
+fn test_location(entry: &ParsedProperty, given: &Given<'_>) -> Location {
+    let found = given.place.and_then(|place| find_value(place, given.test)).or_else(|| find_value(&entry.yaml, given.test));
+    found.unwrap_or_else(|| entry.location.clone())
+}
+
+fn find_value(yaml: &Yaml, wanted: &Json) -> Option<Location> {
     match &yaml.value {
         YamlValue::Sequence(items) => items.iter().find_map(|item| {
             let same = match (&item.value, wanted) {

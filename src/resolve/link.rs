@@ -54,7 +54,22 @@ impl Resolver<'_> {
                 }
             }
         }
+        self.link_functions();
         self.link_exposures(&sources);
+    }
+
+    /// Calls of functions come after refs.
+    fn link_functions(&mut self) {
+        let callers = self.manifest.nodes.values().filter(|node| !node.functions.is_empty()).cloned().collect::<Vec<Node>>();
+        for caller in callers {
+            let mut targets = Vec::new();
+            for call in &caller.functions {
+                targets.extend(self.function_id(call, &caller));
+            }
+            if let Some(node) = self.manifest.nodes.get_mut(&caller.unique_id) {
+                add(&mut node.depends_on, targets);
+            }
+        }
     }
 
     /// Where the call stands: the first one of this function that has the name among its arguments.

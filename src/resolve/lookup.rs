@@ -182,6 +182,7 @@ pub(crate) fn plural(kind: ResourceType) -> &'static str {
         ResourceType::SemanticModel => "semantic_models",
         ResourceType::SavedQuery => "saved_queries",
         ResourceType::UnitTest => "unit_tests",
+        ResourceType::Function => "functions",
         _ => "other",
     }
 }

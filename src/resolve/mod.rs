@@ -11,21 +11,25 @@ use serde_json::{Value as Json, json};
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::invocation::Invocation;
 use crate::jinja::{Jinja, JinjaSettings, builtin_macros};
-use crate::manifest::{JsonMap, Manifest};
+use crate::manifest::{Interner, JsonMap, Manifest};
 use crate::parse::{self, MacroLookup, ParsedProject};
 use crate::project::{Package, Project};
 use crate::world::World;
 
 mod check;
+mod color;
 mod columns;
 mod config;
 mod contract;
 mod deprecation;
 mod docs;
 mod exposures;
+mod functions;
 mod generic_tests;
+mod legacy;
 mod link;
 mod lookup;
+mod microbatch;
 mod names;
 mod node;
 mod patch;
@@ -47,6 +51,7 @@ pub(crate) struct Resolver<'a> {
     macros: MacroLookup,
     refs: lookup::RefLookup,
     calls: node::CallsById,
+    shared_maps: Interner,
     diagnostics: Vec<Diagnostic>,
     /// Unix seconds, for `created_at`.
     now: f64,
@@ -73,15 +78,17 @@ pub fn resolve(parsed: ParsedProject, project: &Project, jinja: &Jinja, world: &
         macros: lookup,
         refs: lookup::RefLookup::default(),
         calls: node::CallsById::new(),
+        shared_maps: Interner::default(),
         diagnostics: Vec::new(),
         now: parse::seconds(world),
     };
     resolver.add_nodes(nodes);
     resolver.refs = lookup::RefLookup::new(&resolver.manifest);
     resolver.apply_patches(&properties);
-    resolver.add_generic_tests(&properties);
+    // Entries are let go as soon as nothing asks for them: those of models and sources are most of what a project's files hold.
+    let properties = resolver.add_generic_tests(properties);
     resolver.add_groups(&properties);
-    resolver.add_sources(&properties);
+    let properties = resolver.add_sources(properties);
     resolver.add_semantics(&properties);
     resolver.add_exposures(&properties);
     resolver.link();
@@ -109,7 +116,7 @@ pub fn load_manifest(
         let found = parse::built_in(source, world);
         loaded.macros.entry(found.unique_id.clone()).or_insert(found);
     }
-    let (parsed, found) = parse::parse(&loaded, project, &jinja, world);
+    let (parsed, found) = parse::parse(loaded, project, &jinja, world);
     diagnostics.extend(found);
     let (manifest, found) = resolve(parsed, project, &jinja, world);
     diagnostics.extend(found);
@@ -168,9 +175,9 @@ fn settings(
     let mut settings = JinjaSettings::new(&project.name, &project.target.adapter_type);
     settings.macros = parse::macro_sources(macros);
     settings.target = project.target.context();
-    let explicit = project.flags.get("require_explicit_package_overrides_for_builtin_materializations");
-    settings.packages_replace_materializations = explicit.and_then(Json::as_bool) == Some(false);
     let environment = world.environment();
+    let overrides = project.flags.get("require_explicit_package_overrides_for_builtin_materializations");
+    settings.package_materializations = overrides.and_then(serde_json::Value::as_bool) == Some(false);
     settings.env = Arc::new(move |name| environment.get(name).cloned());
     for rule in &project.own_package().dispatch {
         if let Some(namespace) = rule.get("macro_namespace").and_then(Json::as_str) {

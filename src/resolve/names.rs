@@ -165,7 +165,7 @@ fn as_dict(node: &Node) -> Json {
 fn is_relational(node: &Node) -> bool {
     match node.resource_type {
         ResourceType::Model => !node.is_ephemeral(),
-        ResourceType::Seed | ResourceType::Snapshot => true,
+        ResourceType::Seed | ResourceType::Snapshot | ResourceType::Function => true,
         ResourceType::Test => node.config_bool("store_failures").unwrap_or(false),
         _ => false,
     }

@@ -7,14 +7,14 @@ use serde_json::Value as Json;
 
 use crate::diagnostic::{Diagnostic, Outcome};
 use crate::jinja::TemplateText;
-use crate::manifest::{Checksum, DependsOn, DocsConfig, HookDetail, JsonMap, ModelDetail, Node};
+use crate::manifest::{Checksum, DependsOn, DocsConfig, HookDetail, JsonMap, ModelDetail, Node, SharedMap};
 use crate::name::{ResourceType, UniqueId};
 use crate::parse::python_text::str_of;
 use crate::parse::{Capture, ParseScope, ParsedNode, capture_text};
 use crate::source::Location;
 
 use super::config::{self, ConfigSources};
-use super::{Resolver, names};
+use super::{Resolver, color, names};
 
 /// What a property file adds to a node's config.
 pub(crate) struct ConfigPatch<'a> {
@@ -46,10 +46,10 @@ pub(crate) fn blank(unique_id: UniqueId, resource_type: ResourceType, location: 
         schema: None,
         relation_name: None,
         checksum: Checksum { name: "none".to_string(), checksum: String::new() },
-        config: JsonMap::new(),
-        unrendered_config: JsonMap::new(),
+        config: SharedMap::default(),
+        unrendered_config: SharedMap::default(),
         tags: Vec::new(),
-        meta: JsonMap::new(),
+        meta: SharedMap::default(),
         group: None,
         description: String::new(),
         doc_blocks: Vec::new(),
@@ -61,12 +61,14 @@ pub(crate) fn blank(unique_id: UniqueId, resource_type: ResourceType, location: 
         refs: Vec::new(),
         sources: Vec::new(),
         metrics: Vec::new(),
+        functions: Vec::new(),
         depends_on: DependsOn::default(),
         created_at: 0.0,
         compiled: None,
         lineage: None,
         test: None,
         model: None,
+        function: None,
         hook: None,
         root_path: None,
         location,
@@ -87,6 +89,7 @@ impl Resolver<'_> {
     fn node_of(&self, parsed: ParsedNode) -> Outcome<(Node, Calls)> {
         let ParsedNode { capture, package, .. } = parsed;
         let is_model = parsed.resource_type == ResourceType::Model;
+        let is_function = parsed.resource_type == ResourceType::Function;
         let target = &self.project.target;
         let mut node = Node {
             path: parsed.path,
@@ -102,6 +105,8 @@ impl Resolver<'_> {
             language: parsed.language.to_string(),
             tags: parsed.tags,
             created_at: self.now,
+            functions: capture.functions.clone(),
+            function: is_function.then(Box::default),
             model: is_model.then(|| Box::new(ModelDetail { access: "protected".to_string(), ..ModelDetail::default() })),
             hook: parsed.hook_index.map(|index| HookDetail { index }),
             root_path: (parsed.resource_type == ResourceType::Seed).then(|| package.root.to_string_lossy().into_owned()),
@@ -124,10 +129,11 @@ impl Resolver<'_> {
         Ok(calls)
     }
 
-    pub(super) fn add_node(&mut self, node: Node, calls: Calls) {
+    pub(super) fn add_node(&mut self, mut node: Node, calls: Calls) {
         let id = node.unique_id.clone();
+        self.share(&mut node);
         if !is_enabled(&node) {
-            self.calls.insert(id.clone(), calls);
+            self.keep_calls(&id, calls);
             self.manifest.disabled_nodes.entry(id).or_default().push(node);
             return;
         }
@@ -135,8 +141,23 @@ impl Resolver<'_> {
             self.diagnostics.push(duplicate(&node, other));
             return;
         }
-        self.calls.insert(id.clone(), calls);
+        self.keep_calls(&id, calls);
         self.manifest.nodes.insert(id, node);
+    }
+
+    /// Remembers what a node's text said, if it said anything.
+    pub(super) fn keep_calls(&mut self, id: &UniqueId, calls: Calls) {
+        if !calls.config.is_empty() || !calls.unrendered.is_empty() {
+            self.calls.insert(id.clone(), calls);
+        }
+    }
+
+    /// Lets a node have what it has in common with others only once.
+    pub(super) fn share(&mut self, node: &mut Node) {
+        let columns = node.columns.values_mut().flat_map(|column| [&mut column.meta, &mut column.config, &mut column.extra]);
+        for map in [&mut node.config, &mut node.unrendered_config, &mut node.meta].into_iter().chain(columns) {
+            self.shared_maps.share(map);
+        }
     }
 
     /// Puts the node's config together and sets what follows from it: tags, meta, group, access, docs, names, hooks.
@@ -147,13 +168,14 @@ impl Resolver<'_> {
         let fqn = node.fqn.clone();
         let mut sources =
             ConfigSources { kind: node.resource_type, package: &package, fqn: &fqn, patch: rendered_patch, calls: &calls.config };
-        node.config = over_earlier(std::mem::take(&mut node.config), config::build(self.project, &sources));
+        let earlier = std::mem::take(&mut node.config).into_map();
+        node.config = over_earlier(earlier, config::build(self.project, &sources)).into();
         let merged_patch = patch.as_ref().map(|patch| deep_merge(rendered_patch.unwrap_or(patch.config), patch.written));
         sources.patch = merged_patch.as_ref().or(rendered_patch);
         if !calls.unrendered.is_empty() {
             sources.calls = &calls.unrendered;
         }
-        node.unrendered_config = config::build_unrendered(self.project, &sources);
+        node.unrendered_config = config::build_unrendered(self.project, &sources).into();
         set_from_config(node)?;
         self.naming().name(node)?;
         self.capture_hooks(node)
@@ -252,7 +274,7 @@ fn set_from_config(node: &mut Node) -> Outcome<()> {
     if let Some(Json::Object(meta)) = node.config.get("meta")
         && !meta.is_empty()
     {
-        node.meta = meta.clone();
+        node.meta = meta.clone().into();
     }
     if let Some(group) = node.config_str("group") {
         node.group = Some(group.to_string());
@@ -300,6 +322,9 @@ fn check_config(node: &Node) -> Outcome<()> {
     if let Some(value) = node.config.get("materialized").filter(|value| !value.is_string() && !value.is_null()) {
         return refuse("materialized", &str_of(value), "one name, as text: `table`");
     }
+    if let Some(color) = node.docs.node_color.as_deref().filter(|color| !color.is_empty() && !color::is_color(color)) {
+        return refuse("docs.node_color", color, "a colour's name in HTML, or `#` and three or six hexadecimal digits");
+    }
     let materialized = node.materialized();
     match node.resource_type {
         ResourceType::Test => {
@@ -310,6 +335,9 @@ fn check_config(node: &Node) -> Outcome<()> {
             if materialized != "test" {
                 return refuse("materialized", materialized, "`test`");
             }
+        }
+        ResourceType::Function if !matches!(node.config_str("type"), Some("scalar" | "aggregate")) => {
+            return refuse("type", node.config.get("type").map(str_of).unwrap_or_default().as_str(), "`scalar` or `aggregate`");
         }
         ResourceType::Seed if materialized != "seed" => return refuse("materialized", materialized, "`seed`"),
         _ => {}

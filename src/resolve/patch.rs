@@ -29,7 +29,7 @@ pub(super) struct Patch<'a> {
 }
 
 impl<'a> Patch<'a> {
-    fn new(entry: &'a ParsedProperty) -> Outcome<Self> {
+    pub(super) fn new(entry: &'a ParsedProperty) -> Outcome<Self> {
         let properties = &entry.properties;
         let list = |key: &str| properties.get(key).and_then(Json::as_array).cloned().unwrap_or_default();
         Ok(Self {
@@ -78,6 +78,7 @@ impl Resolver<'_> {
                 Section::Models => self.patch_model(entry),
                 Section::Seeds | Section::Analyses => self.patch_plain(entry),
                 Section::Snapshots => self.add_yaml_snapshot(entry).and_then(|()| self.patch_plain(entry)),
+                Section::Functions => self.patch_function(entry),
                 Section::Macros => self.patch_macro(entry),
                 Section::DataTests => self.patch_singular_test(entry),
                 _ => Ok(()),
@@ -154,6 +155,7 @@ impl Resolver<'_> {
         let calls = self.calls.get(&id).cloned().unwrap_or_default();
         if let Some(mut node) = self.manifest.nodes.get(&id).cloned() {
             self.apply(&mut node, &patch, &calls)?;
+            self.share(&mut node);
             self.manifest.nodes.insert(id, node);
         } else if let Some(mut nodes) = self.manifest.disabled_nodes.get(&id).cloned() {
             for node in &mut nodes {
@@ -193,7 +195,7 @@ impl Resolver<'_> {
         disabled
     }
 
-    fn warn_unmatched(&mut self, entry: &ParsedProperty, name: &str) {
+    pub(super) fn warn_unmatched(&mut self, entry: &ParsedProperty, name: &str) {
         let kind = kind_of(entry.section);
         let message = format!("`{name}` is described under `{}`, but there is no such {kind}", plural(kind));
         let names = self.manifest.nodes.values().filter(|node| node.resource_type == kind).map(|node| node.name.as_str());
@@ -202,7 +204,7 @@ impl Resolver<'_> {
         self.diagnostics.push(warning);
     }
 
-    fn apply(&self, node: &mut Node, patch: &Patch<'_>, calls: &Calls) -> Outcome<()> {
+    pub(super) fn apply(&self, node: &mut Node, patch: &Patch<'_>, calls: &Calls) -> Outcome<()> {
         let location = &patch.entry.location;
         node.patch_path = Some(patch.entry.file_id());
         node.description.clone_from(&patch.description);
@@ -327,8 +329,9 @@ impl Resolver<'_> {
         self.manifest.disabled_nodes.shift_remove(id)?.into_iter().next()
     }
 
-    fn put_node(&mut self, node: Node, calls: Calls) {
-        self.calls.insert(node.unique_id.clone(), calls);
+    fn put_node(&mut self, mut node: Node, calls: Calls) {
+        self.share(&mut node);
+        self.keep_calls(&node.unique_id.clone(), calls);
         if node.config_bool("enabled").unwrap_or(true) {
             self.manifest.nodes.insert(node.unique_id.clone(), node);
         } else {
@@ -369,6 +372,7 @@ fn kind_of(section: Section) -> ResourceType {
         Section::Snapshots => ResourceType::Snapshot,
         Section::Analyses => ResourceType::Analysis,
         Section::DataTests => ResourceType::Test,
+        Section::Functions => ResourceType::Function,
         _ => ResourceType::Model,
     }
 }

@@ -144,8 +144,10 @@ impl Resolver<'_> {
             let params = form::type_params("simple", &object(Some(&given)));
             let label = text(measure.get("label")).unwrap_or_else(|| name.clone());
             let mut own = metric_json("simple", &label, &params, &parts, self.now);
-            own["description"] = Json::from(text(measure.get("description")).unwrap_or_default());
+            let described = text(measure.get("description")).unwrap_or_else(|| format!("Metric created from measure {name}"));
+            own["description"] = Json::from(described);
             own["depends_on"] = json!(DependsOn { macros: Vec::new(), nodes: vec![model.clone()] });
+            own["unrendered_config"] = json!({"enabled": true, "meta": {}});
             let mut metric = resource(entry, ResourceType::Metric, vec![model.clone()], parts, &own);
             metric.json.insert("name".to_string(), Json::from(name.clone()));
             metric.json.insert("unique_id".to_string(), json!(id));

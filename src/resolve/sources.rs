@@ -7,28 +7,46 @@ use crate::manifest::{JsonMap, Source};
 use crate::name::{Relation, ResourceType, UniqueId};
 use crate::parse::{LiteralCall, ParsedProperty, location_at};
 use crate::project::Section;
+use crate::project::yaml::Yaml;
 
 use super::Resolver;
 use super::columns::{self, object, objects, text, texts};
 use super::config::{self, ConfigSources};
-use super::generic_tests::{Given, Target, quoted_name, test_list};
+use super::generic_tests::{Given, Target, named, quoted_name, test_list};
 use super::names;
 
 impl Resolver<'_> {
-    /// Adds every table of every source, and their tests.
-    pub(super) fn add_sources(&mut self, properties: &[ParsedProperty]) {
-        for entry in properties.iter().filter(|entry| entry.section == Section::Sources) {
-            if entry.properties.contains_key("overrides") {
-                let message = format!("`overrides` on the source `{}` is not applied", entry.name);
-                let place = location_at(&entry.yaml, &["overrides"]);
-                self.diagnostics.push(Diagnostic::warning("source-overrides", message).at(place));
-                continue;
+    /// Adds every table of every source, and their tests; gives back the entries of other kinds.
+    pub(super) fn add_sources(&mut self, properties: Vec<ParsedProperty>) -> Vec<ParsedProperty> {
+        let (sources, others): (Vec<_>, Vec<_>) = properties.into_iter().partition(|entry| entry.section == Section::Sources);
+        let mut overrides = Overrides::new();
+        for entry in &sources {
+            let Some(package) = text(entry.properties.get("overrides")) else { continue };
+            let place = location_at(&entry.yaml, &["overrides"]);
+            let message = format!("dbt deprecates `overrides`, as on the source `{}`", entry.name);
+            let help = "disable the package's source with `enabled: false` in dbt_project.yml, and declare one of your own";
+            self.diagnostics.push(Diagnostic::warning("source-overrides", message).at(place.clone()).help(help));
+            if overrides.insert((package.clone(), entry.name.clone()), entry).is_some() {
+                let message = format!("the source `{}` of the package `{package}` is overridden twice", entry.name);
+                self.diagnostics.push(Diagnostic::error("duplicate-patch", message).at(place));
             }
+        }
+        let is_own = |entry: &&ParsedProperty| !entry.properties.contains_key("overrides");
+        for entry in sources.iter().filter(is_own) {
+            let patch = overrides.remove(&(entry.file.package.name.clone(), entry.name.clone()));
+            let merged = patch.map(|patch| overridden(entry, patch));
+            let entry = merged.as_ref().unwrap_or(entry);
             for (index, table) in objects(entry.properties.get("tables")).into_iter().enumerate() {
                 let outcome = self.add_source(entry, index, table);
                 crate::parse::keep(outcome, &mut self.diagnostics);
             }
         }
+        for ((package, name), entry) in overrides {
+            let message = format!("`{name}` overrides a source of the package `{package}`, which has none of that name");
+            let place = location_at(&entry.yaml, &["overrides"]);
+            self.diagnostics.push(Diagnostic::warning("patch-without-node", message).at(place));
+        }
+        others
     }
 
     fn add_source(&mut self, entry: &ParsedProperty, index: usize, table: &JsonMap) -> Outcome<()> {
@@ -45,7 +63,8 @@ impl Resolver<'_> {
                 .help(format!("the other one is at {}", other.location))
                 .fail();
         }
-        self.add_source_tests(entry, table, &source)?;
+        let place = entry.yaml.get("tables").and_then(|tables| tables.as_sequence()?.get(index));
+        self.add_source_tests(entry, (table, place), &source)?;
         let id = source.unique_id.clone();
         if source.config.get("enabled").and_then(Json::as_bool).unwrap_or(true) {
             self.manifest.sources.insert(id, source);
@@ -101,13 +120,14 @@ impl Resolver<'_> {
             loaded_at_query: text(config.get("loaded_at_query")),
             freshness: config.get("freshness").filter(|freshness| !freshness.is_null()).cloned(),
             external: table.get("external").and_then(Json::as_object).map(external),
-            quoting,
+            ingest: ingest(above, table, &config),
+            quoting: quoting.into(),
             columns: columns::columns(objects(table.get("columns")), &location)?,
-            meta: object(config.get("meta")),
-            source_meta,
+            meta: object(config.get("meta")).into(),
+            source_meta: source_meta.into(),
             tags: texts(config.get("tags")),
-            config,
-            unrendered_config,
+            config: config.into(),
+            unrendered_config: unrendered_config.into(),
             patch_path: None,
             unrendered_database: text(entry.written.get("database")),
             unrendered_schema: text(entry.written.get("schema")),
@@ -116,7 +136,13 @@ impl Resolver<'_> {
         })
     }
 
-    fn add_source_tests(&mut self, entry: &ParsedProperty, table: &JsonMap, source: &Source) -> Outcome<()> {
+    /// `place` is the table as the file has it.
+    fn add_source_tests(
+        &mut self,
+        entry: &ParsedProperty,
+        (table, place): (&JsonMap, Option<&Yaml>),
+        source: &Source,
+    ) -> Outcome<()> {
         let target = Target {
             package: entry.file.package.clone(),
             name: format!("{}_{}", source.source_name, source.name),
@@ -129,16 +155,17 @@ impl Resolver<'_> {
         let mut tags = texts(entry.properties.get("tags"));
         tags.extend(texts(table.get("tags")));
         for test in test_list(table, &source.name, &source.location)? {
-            self.add_test(&target, Given { test: &test, column: None, tags: &tags }, entry);
+            self.add_test(&target, Given { test: &test, column: None, place, tags: &tags }, entry);
         }
         let quoted = source.quoting.get("column").and_then(Json::as_bool).unwrap_or(false);
         for column in objects(table.get("columns")) {
             let mut tags = tags.clone();
             tags.extend(texts(column.get("tags")));
             tags.extend(texts(column.get("config").and_then(|config| config.get("tags"))));
+            let place = named(place.and_then(|table| table.get("columns")), column.get("name")).or(place);
             for test in test_list(column, &source.name, &source.location)? {
                 let name = quoted_name(column, quoted);
-                self.add_test(&target, Given { test: &test, column: name.as_deref(), tags: &tags }, entry);
+                self.add_test(&target, Given { test: &test, column: name.as_deref(), place, tags: &tags }, entry);
             }
         }
         Ok(())
@@ -152,6 +179,35 @@ fn fqn(entry: &ParsedProperty, table: &str) -> Vec<String> {
         .chain([entry.name.as_str(), table])
         .map(String::from)
         .collect()
+}
+
+/// Sources of packages that a project changes, by package and name.
+type Overrides<'a> = std::collections::BTreeMap<(String, String), &'a ParsedProperty>;
+
+/// A source's entry with what another one says over it, key by key, and table by table. dbt keeps database and schema as the
+/// package has written them.
+fn overridden(entry: &ParsedProperty, patch: &ParsedProperty) -> ParsedProperty {
+    let mut merged = entry.clone();
+    let place = (entry.written.get("database").cloned(), entry.written.get("schema").cloned());
+    for (own, given) in [(&mut merged.properties, &patch.properties), (&mut merged.written, &patch.written)] {
+        let patched = objects(given.get("tables"));
+        if let Some(Json::Array(tables)) = own.get_mut("tables") {
+            for table in tables.iter_mut().filter_map(Json::as_object_mut) {
+                let name = table.get("name").cloned();
+                let keys = patched.iter().filter(|given| given.get("name") == name.as_ref()).flat_map(|given| given.iter());
+                table.extend(keys.map(|(key, value)| (key.clone(), value.clone())));
+            }
+        }
+        let keys = given.iter().filter(|(key, _)| !matches!(key.as_str(), "name" | "overrides" | "tables"));
+        own.extend(keys.map(|(key, value)| (key.clone(), value.clone())));
+    }
+    for (key, value) in [("database", place.0), ("schema", place.1)] {
+        match value {
+            Some(value) => _ = merged.written.insert(key.to_string(), value),
+            None => _ = merged.written.shift_remove(key),
+        }
+    }
+    merged
 }
 
 /// The table's config over the entry's, with the keys that may also stand outside `config`.
@@ -316,4 +372,13 @@ fn external(given: &JsonMap) -> JsonMap {
         }
     }
     external
+}
+
+/// `ingest:` of the table over that of its source; both may also stand in `meta`, where dbt has a place for keys it does not know.
+fn ingest(above: &JsonMap, table: &JsonMap, config: &JsonMap) -> Option<JsonMap> {
+    let in_meta = config.get("meta").and_then(|meta| meta.get("ingest"));
+    let own = table.get("ingest").or(in_meta)?.as_object()?;
+    let mut ingest = object(above.get("ingest"));
+    ingest.extend(own.clone());
+    Some(ingest)
 }

@@ -17,8 +17,10 @@ mod operator;
 mod parse;
 mod plan;
 mod rewrite;
+mod sorted_input;
 mod travel;
 mod types;
+mod user_function;
 
 use std::fmt;
 
@@ -28,10 +30,11 @@ pub use command::{AlterColumn, Column, Command, Drop, DropKind, Merge, command};
 pub use failed_cast::failed_cast;
 pub use function::{register_functions, spelt};
 pub use lineage::{ColumnSources, QueryLineage, TableColumn, lineage};
-pub use plan::{plan, plan_statement, plan_typed};
+pub use plan::{Tables, plan, plan_statement, plan_typed};
 pub use rewrite::{ColumnLookup, rewrite};
 pub use travel::{ALL_TABLES, Pin, pinned};
 pub use types::{arrow_type, type_name};
+pub use user_function::{FunctionArgument, FunctionSource, Functions, SqlFunction, calls_with_schema, checked_function};
 
 /// A mistake in a statement, with the place where it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]

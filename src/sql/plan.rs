@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, IntervalUnit, SchemaRef, TimeUnit};
-use datafusion::catalog::TableFunctionArgs;
+use async_trait::async_trait;
 use datafusion::catalog::cte_worktable::CteWorkTable;
+use datafusion::catalog::{TableFunctionArgs, TableProvider};
 use datafusion::common::{
     DFSchema, ResolvedTableReference, Result as DataFusionResult, ScalarValue, TableReference, plan_datafusion_err,
 };
@@ -25,16 +26,20 @@ use sqlparser::ast::Statement;
 
 use super::explain::{Places, mistyped};
 use super::rewrite::{self, ColumnLookup};
-use super::{SqlError, operator, parse, travel, types};
+use super::user_function::{self, FunctionSource, Functions, SqlFunction};
+use super::{SqlError, operator, parse, sorted_input, travel, types};
 
 /// Plans one query over the tables of a session.
 ///
 /// # Errors
 /// Text that does not parse, holds several statements, or names a table, column or function that does not exist.
 pub async fn plan(ctx: &SessionContext, sql: &str) -> Result<LogicalPlan, SqlError> {
-    let mut statements = parse::statements_with_text(sql)?;
+    plan_statement(ctx, one(parse::statements_with_text(sql)?)?).await
+}
+
+fn one(mut statements: Vec<(Statement, String)>) -> Result<Statement, SqlError> {
     match (statements.pop(), statements.is_empty()) {
-        (Some((statement, _)), true) => plan_statement(ctx, statement).await,
+        (Some((statement, _)), true) => Ok(statement),
         (None, _) => Err(SqlError::new("there is no statement to run")),
         _ => Err(SqlError::new("one statement was expected here, found several")),
     }
@@ -44,35 +49,68 @@ pub async fn plan(ctx: &SessionContext, sql: &str) -> Result<LogicalPlan, SqlErr
 ///
 /// # Errors
 /// As [`plan`].
-pub async fn plan_statement(ctx: &SessionContext, mut statement: Statement) -> Result<LogicalPlan, SqlError> {
+pub async fn plan_statement(ctx: &SessionContext, statement: Statement) -> Result<LogicalPlan, SqlError> {
     let state = ctx.state();
+    plan_over(&state, &state, statement).await
+}
+
+/// Where the tables and functions of a query come from.
+#[async_trait]
+pub trait Tables: FunctionSource {
+    async fn table(&self, name: &ResolvedTableReference) -> DataFusionResult<Option<Arc<dyn TableProvider>>>;
+}
+
+#[async_trait]
+impl FunctionSource for SessionState {
+    async fn function(&self, name: &[String]) -> Result<Option<SqlFunction>, SqlError> {
+        match self.config().get_extension::<Functions>() {
+            Some(functions) => functions.0.function(name).await,
+            None => Ok(None),
+        }
+    }
+}
+
+#[async_trait]
+impl Tables for SessionState {
+    async fn table(&self, name: &ResolvedTableReference) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        match self.schema_for_ref(name.clone()) {
+            Ok(schema) => schema.table(&name.table).await,
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+async fn plan_over(state: &SessionState, from: &dyn Tables, mut statement: Statement) -> Result<LogicalPlan, SqlError> {
+    user_function::expand(&mut statement, from).await?;
     travel::table_changes(&mut statement)?;
     let places = Places::of(&statement);
-    let tables = tables(&state, &statement).await.map_err(|e| places.explain(&e, &state))?;
-    let provider = Provider { state: &state, tables, expr_planners: expr_planners(&state) };
+    let tables = tables(state, from, &statement).await.map_err(|e| places.explain(&e, state))?;
+    // Aggregates over a sorted subquery are given its order; sorts that nobody needs go when plans are optimized.
+    let mut config = state.config_options().as_ref().clone();
+    config.sql_parser.enable_subquery_sort_elimination = false;
+    let provider = Provider { state, tables, expr_planners: expr_planners(state), config };
     rewrite::rewrite(&mut statement, &provider)?;
     let is_query = matches!(statement, Statement::Query(_));
     let planner = SqlToRel::new_with_options(&provider, options());
-    let plan = planner.sql_statement_to_plan(statement).map_err(|e| places.explain(&e, &state))?;
-    if is_query { stored_types(plan).map_err(|e| places.explain(&e, &state)) } else { Ok(plan) }
+    let plan = planner.sql_statement_to_plan(statement).map_err(|e| places.explain(&e, state))?;
+    if !is_query {
+        return Ok(plan);
+    }
+    sorted_input::keep_order(plan).and_then(stored_types).map_err(|e| places.explain(&e, state))
 }
 
 /// As [`plan`], with every type in place: what cannot be compared, added or called with such arguments is found here.
 ///
 /// # Errors
 /// As [`plan`], and expressions whose types do not go together.
-pub async fn plan_typed(ctx: &SessionContext, sql: &str) -> Result<LogicalPlan, SqlError> {
-    let mut statements = parse::statements_with_text(sql)?;
-    let (Some((statement, _)), true) = (statements.pop(), statements.is_empty()) else {
-        return plan(ctx, sql).await;
-    };
+pub async fn plan_typed(state: &SessionState, from: &dyn Tables, sql: &str) -> Result<LogicalPlan, SqlError> {
+    let statement = one(parse::statements_with_text(sql)?)?;
     let places = Places::of(&statement);
-    let plan = plan_statement(ctx, statement).await?;
-    let state = ctx.state();
+    let plan = plan_over(state, from, statement).await?;
     match state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {}) {
         Ok(plan) => Ok(plan),
         Err(error) => {
-            let explained = places.explain(&error, &state);
+            let explained = places.explain(&error, state);
             let position = explained.position.or_else(|| mistyped(&plan, &places));
             Err(SqlError { position, ..explained })
         }
@@ -124,19 +162,17 @@ fn expr_planners(state: &SessionState) -> Vec<Arc<dyn ExprPlanner>> {
     operator::planners().into_iter().chain(state.expr_planners().iter().cloned()).collect()
 }
 
-type Tables = HashMap<ResolvedTableReference, Arc<dyn TableSource>>;
+type Sources = HashMap<ResolvedTableReference, Arc<dyn TableSource>>;
 
-async fn tables(state: &SessionState, statement: &Statement) -> DataFusionResult<Tables> {
+async fn tables(state: &SessionState, from: &dyn Tables, statement: &Statement) -> DataFusionResult<Sources> {
     let statement = DataFusionStatement::Statement(Box::new(statement.clone()));
-    let mut tables = Tables::new();
+    let mut tables = Sources::new();
     for reference in state.resolve_table_references(&statement)? {
         let resolved = resolve(state, reference);
         if tables.contains_key(&resolved) {
             continue;
         }
-        if let Ok(schema) = state.schema_for_ref(resolved.clone())
-            && let Some(table) = schema.table(&resolved.table).await?
-        {
+        if let Some(table) = from.table(&resolved).await? {
             tables.insert(resolved, provider_as_source(table));
         }
     }
@@ -151,8 +187,10 @@ fn resolve(state: &SessionState, reference: impl Into<TableReference>) -> Resolv
 /// What the planner and the rewrite may ask of a session.
 struct Provider<'a> {
     state: &'a SessionState,
-    tables: Tables,
+    tables: Sources,
     expr_planners: Vec<Arc<dyn ExprPlanner>>,
+    /// The options to plan with.
+    config: ConfigOptions,
 }
 
 impl ColumnLookup for Provider<'_> {
@@ -229,7 +267,7 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn options(&self) -> &ConfigOptions {
-        self.state.config_options()
+        &self.config
     }
 
     fn udf_names(&self) -> Vec<String> {

@@ -176,6 +176,24 @@ fn doors_say_what_is_behind_them() {
     assert!(silent.is_empty(), "files without a module doc: {silent:?}");
 }
 
+/// A macro that two files define is the one of whichever is read last.
+#[test]
+fn each_built_in_macro_is_defined_once() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let heads = regex::Regex::new(r"\{%-?\s*macro\s+(\w+)").unwrap();
+    for entry in walkdir::WalkDir::new(root().join("templates/macros")).into_iter().map(Result::unwrap) {
+        if entry.path().extension().is_some_and(|extension| extension == "sql") {
+            let text = std::fs::read_to_string(entry.path()).unwrap();
+            for head in heads.captures_iter(&text) {
+                places.entry(head[1].to_string()).or_default().push(entry.path().display().to_string());
+            }
+        }
+    }
+    assert!(places.len() > 200, "only {} macros were found", places.len());
+    let twice: Vec<_> = places.iter().filter(|(_, files)| files.len() > 1).collect();
+    assert!(twice.is_empty(), "defined more than once: {twice:#?}");
+}
+
 #[test]
 fn functions_are_short() {
     let mut lengths = Vec::new();

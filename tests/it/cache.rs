@@ -1,17 +1,17 @@
 //! The kept parse: whatever changes, the manifest that comes of it is the one that parsing anew gives.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use headwater::artifact::{ArtifactMetadata, manifest_json};
 use headwater::invocation::Invocation;
 use headwater::pipeline::{self, Loaded};
 use headwater::project::{LoadOptions, Project};
-use headwater::world::{OsWorld, Stamp, World};
 use serde_json::{Value as Json, json};
+
+use crate::here::Here;
 
 const FILES: &[(&str, &str)] = &[
     (
@@ -44,59 +44,6 @@ const FILES: &[(&str, &str)] = &[
     ("dbt_packages/pkg/models/p.sql", "select 1 as p"),
     ("dbt_packages/pkg/macros/pm.sql", "{% macro pm() %}1{% endmacro %}"),
 ];
-
-/// The real machine with an environment of its own.
-#[derive(Default)]
-struct Here {
-    env: BTreeMap<String, String>,
-    program: String,
-}
-
-impl World for Here {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        OsWorld.read(path)
-    }
-
-    fn walk(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
-        OsWorld.walk(folder)
-    }
-
-    fn exists(&self, path: &Path) -> bool {
-        OsWorld.exists(path)
-    }
-
-    fn stamp(&self, path: &Path) -> io::Result<Stamp> {
-        OsWorld.stamp(path)
-    }
-
-    fn program(&self) -> Option<String> {
-        Some(self.program.clone())
-    }
-
-    fn env(&self, name: &str) -> Option<String> {
-        self.env.get(name).cloned()
-    }
-
-    fn environment(&self) -> BTreeMap<String, String> {
-        self.env.clone()
-    }
-
-    fn current_folder(&self) -> io::Result<PathBuf> {
-        OsWorld.current_folder()
-    }
-
-    fn cores(&self) -> usize {
-        2
-    }
-
-    fn now(&self) -> DateTime<Utc> {
-        OsWorld.now()
-    }
-
-    fn new_id(&self) -> String {
-        OsWorld.new_id()
-    }
-}
 
 /// One project on disk and how commands are called on it.
 struct Shop {
@@ -163,7 +110,21 @@ impl Shop {
         let text = manifest_text(&cold);
         assert_eq!(manifest_text(&warm), text, "{what}: what was kept differs from what parsing gives");
         assert_eq!(warm_diagnostics, cold_diagnostics, "{what}");
+        assert_eq!(self.parsed(), without_metadata(&text), "{what}: `parse` writes something else");
         (text, warm.kept)
+    }
+
+    /// `manifest.json` as the command `parse` leaves it, without its metadata.
+    fn parsed(&self) -> String {
+        let (project, invocation) = (self.project(), self.invocation(true));
+        if pipeline::renew_manifest(&self.world, &project, &invocation).is_none() {
+            let (loaded, _) = self.load(true);
+            pipeline::write_parsed(&self.world, &loaded, &invocation).unwrap_or_else(|error| panic!("{error:?}"));
+        }
+        let text = std::fs::read_to_string(self.root().join("target/manifest.json")).unwrap();
+        let mut json: Json = serde_json::from_str(&text).unwrap();
+        without_times(&mut json);
+        without_metadata(&json.to_string())
     }
 }
 
@@ -176,6 +137,12 @@ fn manifest_text(loaded: &Loaded) -> String {
     };
     let mut json = manifest_json(&loaded.manifest, &loaded.dag, &metadata);
     without_times(&mut json);
+    json.to_string()
+}
+
+fn without_metadata(text: &str) -> String {
+    let mut json: Json = serde_json::from_str(text).unwrap();
+    json.as_object_mut().unwrap().shift_remove("metadata");
     json.to_string()
 }
 
@@ -354,4 +321,82 @@ fn a_settled_file_is_told_apart_by_its_stamp() {
     shop.write("models/c.sql", "select ID from {{ ref('b') }} -- leaf");
     std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
     assert_ne!(shop.both("same size and time").0, first);
+}
+
+/// Files and what they may hold, to be mixed at random; nothing takes the file away.
+const VARIANTS: &[(&str, &[Option<&str>])] = &[
+    (
+        "models/a.sql",
+        &[
+            Some("{{ config(tags=[tag()], alias=var('al', 'a_alias')) }}\nselect 1 as id"),
+            Some("{{ config(tags=[tag()], alias=var('al', 'a_alias')) }}\nselect 2 as id"),
+            Some("select 1 as id, '\\\"model.shop.c\\\":{\\\"database\\\":' as text"),
+        ],
+    ),
+    (
+        "models/b.sql",
+        &[
+            Some("select * from {{ ref('a') }} -- \"model.shop.b\":{\"database\":null}"),
+            Some("select * from {{ ref('a') }}"),
+            Some("{{ config(materialized='table') }} select * from {{ ref('a') }}"),
+            Some("{% for i in [1, 2] %}select {{ i }} {{ 'union all' if not loop.last }}{% endfor %}"),
+        ],
+    ),
+    (
+        "models/c.sql",
+        &[
+            Some("select id from {{ ref('b') }}"),
+            Some("select id from {{ ref('b') }} where id > 1"),
+            Some("select id from {{ ref('a') }}"),
+        ],
+    ),
+    ("models/x.sql", &[None, Some("select 1 as x"), Some("{{ config(enabled=false) }} select 1 as x")]),
+    (
+        "models/m.yml",
+        &[
+            None,
+            Some("models:\n- name: c\n  description: one\n  columns: [{name: id, data_tests: [unique]}]\n"),
+            Some("models:\n- name: c\n  description: two\n  config: {meta: {a: \"{{ var('cut') }}\"}}\n"),
+            Some("models:\n- name: gone\n  description: warns\n"),
+        ],
+    ),
+    (
+        "macros/m.sql",
+        &[
+            Some("{% macro tag() %}{{ return('t1') }}{% endmacro %}"),
+            Some("{% macro tag() %}{{ return('t2') }}{% endmacro %}{% macro see(m) %}{{ m.checksum }}{% endmacro %}"),
+        ],
+    ),
+    ("models/d.md", &[Some("{% docs cd %}first{% enddocs %}"), None, Some("{% docs cd %}second{% enddocs %}")]),
+    ("seeds/s.csv", &[Some("id\n1\n"), Some("id\n2\n")]),
+    ("snapshots/sn.sql", &[None]),
+];
+
+/// Any edits one after the other, some parsed in between, give what parsing anew gives.
+#[test]
+fn random_edits_are_seen() {
+    for seed in 1..=3u64 {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % u64::try_from(below).unwrap()).unwrap()
+        };
+        let shop = Shop::new();
+        let mut story = Vec::new();
+        for _ in 0..16 {
+            for _ in 0..=random(2) {
+                // Mostly models: their text is what is exchanged.
+                let (path, texts) = VARIANTS[if random(3) > 0 { random(3) } else { random(VARIANTS.len()) }];
+                let choice = random(texts.len());
+                story.push(format!("{path} {choice}"));
+                match texts[choice] {
+                    Some(text) => shop.write(path, text),
+                    None => drop(std::fs::remove_file(shop.root().join(path))),
+                }
+            }
+            shop.both(&format!("seed {seed}: {story:?}"));
+        }
+    }
 }

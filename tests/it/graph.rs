@@ -9,7 +9,7 @@ use headwater::diagnostic::Diagnostic;
 use headwater::graph::{Dag, SelectionArgs, select};
 use headwater::manifest::{
     Checksum, Column, Compiled, DependsOn, Doc, DocsConfig, Exposure, ExtraCte, HookDetail, JsonMap, Macro, Manifest,
-    ModelDetail, Node, OtherResource, RefArgs, Source, TestDetail,
+    ModelDetail, Node, OtherResource, RefArgs, SharedMap, Source, TestDetail,
 };
 use headwater::name::{Relation, RelationType, ResourceType, UniqueId};
 use headwater::plan::{LsOutput, Plan, Verb, ls, plan};
@@ -52,7 +52,7 @@ fn columns(entry: &Json) -> IndexMap<String, Column> {
         tags: get(column, "tags"),
         granularity: get(column, "granularity"),
         doc_blocks: get(column, "doc_blocks"),
-        extra: JsonMap::new(),
+        extra: SharedMap::default(),
     };
     columns.iter().map(|(name, value)| (name.clone(), column(value))).collect()
 }
@@ -67,9 +67,11 @@ fn read_node(entry: &Json) -> Node {
         code: code.as_str().unwrap_or_default().to_string(),
         path: get(entry, "compiled_path"),
         extra_ctes: get::<Vec<ExtraCte>>(entry, "extra_ctes"),
-        lineage: None,
+        ..Compiled::default()
     });
     Node {
+        function: None,
+        functions: Vec::new(),
         unique_id: get(entry, "unique_id"),
         resource_type,
         name: get(entry, "name"),
@@ -150,6 +152,7 @@ fn read_source(entry: &Json) -> Source {
         loaded_at_query: get(entry, "loaded_at_query"),
         freshness: get(entry, "freshness"),
         external: get(entry, "external"),
+        ingest: None,
         quoting: get(entry, "quoting"),
         columns: columns(entry),
         meta: get(entry, "meta"),
@@ -269,6 +272,8 @@ fn node(id: &str, parents: &[&str]) -> Node {
     let name = parts.next().expect("the id has a name").to_string();
     let file = format!("models/{name}.sql");
     Node {
+        function: None,
+        functions: Vec::new(),
         unique_id: UniqueId::from(id),
         resource_type,
         package_name: package.clone(),
@@ -281,10 +286,10 @@ fn node(id: &str, parents: &[&str]) -> Node {
         schema: Some("main".to_string()),
         relation_name: None,
         checksum: Checksum::default(),
-        config: JsonMap::new(),
-        unrendered_config: JsonMap::new(),
+        config: SharedMap::default(),
+        unrendered_config: SharedMap::default(),
         tags: Vec::new(),
-        meta: JsonMap::new(),
+        meta: SharedMap::default(),
         group: None,
         description: String::new(),
         doc_blocks: Vec::new(),
@@ -689,7 +694,7 @@ fn the_manifest_written_is_the_manifest_dbt_wrote() {
     let metadata = &ours["metadata"];
     assert_eq!(metadata["dbt_schema_version"], dbts["metadata"]["dbt_schema_version"]);
     assert_eq!(metadata["generated_at"], "2026-01-02T03:04:05.678901Z");
-    assert_eq!(metadata["invocation_started_at"], "2026-01-02T03:04:00+00:00");
+    assert_eq!(metadata["invocation_started_at"], "2026-01-02T03:04:00Z");
     for section in keys(&dbts).iter().filter(|section| *section != "metadata") {
         assert_eq!(keys(&ours[section]), keys(&dbts[section]), "{section}");
         for (id, entry) in dbts[section].as_object().expect("a section") {
@@ -754,7 +759,7 @@ fn run_results_have_the_shape_of_v6() {
             "dbt_version": "1.12.6",
             "generated_at": "2026-01-02T03:04:05.678901Z",
             "invocation_id": "00000000-0000-4000-8000-000000000000",
-            "invocation_started_at": "2026-01-02T03:04:00+00:00",
+            "invocation_started_at": "2026-01-02T03:04:00Z",
             "env": {"CI": "1"},
         },
         "results": [{
@@ -814,7 +819,7 @@ fn the_catalog_has_the_shape_of_v1() {
     let ids = |section: &str| catalog[section].as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
     assert_eq!(ids("nodes"), ["model.sink.dim.v2", "seed.sink.s_users"]);
     assert_eq!(ids("sources"), ["source.sink.raw.users"]);
-    let has_stats = stat("has_stats", "Has Stats?", json!(true), false, "Whether the database keeps statistics of this relation");
+    let has_stats = stat("has_stats", "Has Stats?", json!(true), false, "Indicates whether there are statistics for this table");
     let expected = json!({
         "metadata": {
             "type": "BASE TABLE", "schema": "main", "name": "dim_v2", "database": "SINK", "comment": null, "owner": "me",

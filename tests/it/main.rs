@@ -10,6 +10,8 @@ mod execute;
 mod fuzz;
 mod generate;
 mod graph;
+mod here;
+mod ingest;
 mod jinja;
 mod lake;
 mod packages;

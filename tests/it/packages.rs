@@ -1,52 +1,20 @@
 //! Packages: constraints, and installs from a hub on loopback, a git repository, archives and folders.
 
-use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use chrono::{DateTime, Utc};
 use headwater::diagnostic::Diagnostic;
 use headwater::event::NoEvents;
 use headwater::packages::{AddedFrom, Addition, Constraint, DepsRequest, add, install, satisfying};
 use headwater::project::LoadOptions;
-use headwater::world::{OsWorld, World};
 
-/// The real machine, but for where the hub is.
-struct HubAt(String);
-
-impl World for HubAt {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        OsWorld.read(path)
-    }
-    fn walk(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
-        OsWorld.walk(folder)
-    }
-    fn exists(&self, path: &Path) -> bool {
-        OsWorld.exists(path)
-    }
-    fn env(&self, name: &str) -> Option<String> {
-        if name == "DBT_PACKAGE_HUB_URL" { Some(self.0.clone()) } else { OsWorld.env(name) }
-    }
-    fn current_folder(&self) -> io::Result<PathBuf> {
-        OsWorld.current_folder()
-    }
-    fn cores(&self) -> usize {
-        1
-    }
-    fn now(&self) -> DateTime<Utc> {
-        OsWorld.now()
-    }
-    fn new_id(&self) -> String {
-        OsWorld.new_id()
-    }
-}
+use crate::here::Here;
 
 /// A folder with a project and a hub that is served from beside it.
 struct Place {
     folder: tempfile::TempDir,
     runtime: tokio::runtime::Runtime,
-    world: HubAt,
+    world: Here,
 }
 
 impl Place {
@@ -60,7 +28,8 @@ impl Place {
         let here = SocketAddr::from(([127, 0, 0, 1], 0));
         let hub = folder.path().join("hub");
         runtime.spawn(headwater::serve::folder(hub, here, move |address| tell.send(address).unwrap(), std::future::pending()));
-        let world = HubAt(format!("http://{}", told.recv().unwrap()));
+        let hub = ("DBT_PACKAGE_HUB_URL".to_string(), format!("http://{}", told.recv().unwrap()));
+        let world = Here { env: [hub].into(), ..Here::default() };
         let place = Self { folder, runtime, world };
         place.write("project/dbt_project.yml", "name: shop\n");
         place
@@ -104,7 +73,7 @@ impl Place {
         packed.write_all(&archive.into_inner().unwrap()).unwrap();
         std::fs::write(self.folder.path().join(format!("hub/{name}.tgz")), packed.finish().unwrap()).unwrap();
         let release = |version: &str, bound: &str| {
-            let url = format!("{}/{name}.tgz", self.world.0);
+            let url = format!("{}/{name}.tgz", self.world.env["DBT_PACKAGE_HUB_URL"]);
             serde_json::json!({"name": name, "version": version, "packages": [], "downloads": {"tarball": url},
                                "require_dbt_version": [bound]})
         };

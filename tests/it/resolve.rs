@@ -529,7 +529,7 @@ fn configs_inherit_and_merge_as_in_dbt() {
         ]
     );
     assert_eq!(
-        Json::Object(node(&manifest, "model.shop.b").unrendered_config.clone()),
+        Json::Object(node(&manifest, "model.shop.b").unrendered_config.clone().into_map()),
         json!({"docs": {"node_color": "red"}, "meta": {"b": 2}, "tags": "var('tg', 'dyn')", "pre-hook": "select 1", "persist_docs": {"relation": true}, "grants": {"+select": ["y"]}, "custom_thing": 7, "schema": "var('sch', 'zz')", "materialized": "table", "post-hook": ["select 2 from {{ this }}", "{{ hookmac() }}"], "alias": "bb"})
     );
 }
@@ -545,7 +545,7 @@ fn sources_take_over_what_stands_above_the_table() {
     assert_eq!(second.freshness, None);
     assert_eq!((first.loaded_at_field.as_deref(), second.loaded_at_field.as_deref()), (Some("ts"), Some("ts")));
     assert_eq!((&first.tags, &second.tags), (&owned(&["st", "tt"]), &owned(&["cfgtag", "st"])));
-    assert_eq!(Json::Object(second.meta.clone()), json!({"sm": 1, "q": 1}));
+    assert_eq!(Json::Object(second.meta.clone().into_map()), json!({"sm": 1, "q": 1}));
     assert_eq!(
         first.external.clone().map(Json::Object),
         Some(

@@ -22,19 +22,24 @@ pub async fn plan(engine: &Arc<Engine>, query: &QueryToPlan<'_>) -> Done<Option<
     };
     let assumed = query.relations.iter().map(|(relation, schema)| (name(relation), schema.clone())).collect::<HashMap<_, _>>();
     let scope = Scope::assuming(Arc::clone(engine), assumed);
-    let session = scope.session(&engine.schema, Vec::new());
-    match sql::plan_typed(&session, query.sql).await {
+    match sql::plan_typed(&engine.base, &scope, query.sql).await {
         Ok(plan) => {
             let lineage = sql::lineage(&plan, &query.ends);
             let columns: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
             let types = rows::column_types(&columns).into_iter().map(|column| column.data_type).collect();
             Ok(Some(PlannedQuery { columns, types, lineage }))
         }
+        // A function of the project may not be made yet.
+        Err(error) if error.code == "function-not-found" && calls_function(query.sql) => Ok(None),
         Err(error) => match scope.take_missing().as_slice() {
             [] => Err(error.into()),
             missing => misspelt_cte(query.sql, missing, error).map_or(Ok(None), |error| Err(error.into())),
         },
     }
+}
+
+fn calls_function(text: &str) -> bool {
+    sql::parse(text).is_ok_and(|statements| statements.iter().any(sql::calls_with_schema))
 }
 
 /// A relation that nobody knows is taken for one of the query's own CTEs, misspelt, if it is close to one; that it does not exist

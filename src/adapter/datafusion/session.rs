@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemTable, SchemaProvider, TableProvider};
-use datafusion::common::Column;
+use datafusion::common::{Column, ResolvedTableReference};
 use datafusion::datasource::ViewTable;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::file_format::FileFormat;
@@ -32,7 +32,7 @@ use object_store::{ObjectMeta, ObjectStoreExt as _};
 use super::files::ParquetFiles;
 use super::{information_schema, travel};
 use crate::lake::{Content, ExternalDefinition, Format, Lake, LakeError, Layout, Location, Object, SourceFile, TableName, View};
-use crate::sql::{self, Pin, SqlError};
+use crate::sql::{self, Pin, SqlError, Tables};
 
 /// Views may stand on views so deep.
 const DEEPEST_VIEW: usize = 64;
@@ -40,6 +40,7 @@ const DEEPEST_VIEW: usize = 64;
 /// What all statements share.
 pub struct Engine {
     pub lake: Lake,
+    /// Names are looked up in `database` and `schema` where they do not say; it has no tables of its own.
     pub base: Arc<SessionState>,
     /// The one database's name.
     pub database: String,
@@ -62,6 +63,19 @@ impl Engine {
             Some(other) if !other.eq_ignore_ascii_case(&self.database) => format!("{other}.{schema}"),
             _ => schema.to_string(),
         }
+    }
+}
+
+#[async_trait]
+impl sql::FunctionSource for Scope {
+    /// Functions are named by their schema, and their database if one was written.
+    async fn function(&self, name: &[String]) -> std::result::Result<Option<sql::SqlFunction>, SqlError> {
+        let name = match name {
+            [schema, function] => self.engine.name(None, Some(schema), function),
+            [database, schema, function] => self.engine.name(Some(database), Some(schema), function),
+            _ => return Ok(None),
+        };
+        self.engine.lake.function(&name).await.map_err(|error| SqlError::new(error.message))
     }
 }
 
@@ -129,13 +143,14 @@ impl Scope {
     /// A session in which names without schema are looked up in `schema`; `within` are the views being planned.
     pub fn session(self: &Arc<Self>, schema: &str, within: Vec<TableName>) -> SessionContext {
         let catalogs = Catalogs { scope: Arc::clone(self), within, database: self.engine.database.clone() };
-        let mut config = self.engine.base.config().clone();
-        config.options_mut().catalog.default_catalog.clone_from(&self.engine.database);
-        config.options_mut().catalog.default_schema = schema.to_string();
         // A copy shares the functions; building a state anew registers every one of them again, which costs more than planning.
         let mut state = SessionState::clone(&self.engine.base);
         state.register_catalog_list(Arc::new(catalogs));
-        *state.config_mut() = config.with_create_default_catalog_and_schema(false);
+        if schema != self.engine.schema {
+            state.config_mut().options_mut().catalog.default_schema = schema.to_string();
+        }
+        let functions = Arc::new(sql::Functions(Arc::clone(self) as Arc<dyn sql::FunctionSource>));
+        state.config_mut().set_extension(functions);
         SessionContext::new_with_state(state)
     }
 
@@ -170,6 +185,33 @@ impl Scope {
     /// Whether planning came by this relation, at any depth.
     pub fn has_read(&self, name: &TableName) -> bool {
         self.resolved.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+    }
+
+    /// What a name in a query means; `within` are the views being planned.
+    async fn table(
+        self: &Arc<Self>,
+        database: &str,
+        (schema, name): (&str, &str),
+        within: &[TableName],
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
+        if schema == self.engine.schema
+            && let Some(given) = self.given.get(name)
+        {
+            return Ok(Some(Arc::clone(given)));
+        }
+        if schema == "information_schema" {
+            let batch = information_schema::table(self, name).await?;
+            return batch.map(|batch| Ok(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?) as _)).transpose();
+        }
+        let name = self.engine.name(Some(database), Some(schema), name);
+        match self.relation(&name, within).await {
+            Ok(found) => Ok(found),
+            Err(error) => {
+                let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+                failure.get_or_insert(error.clone());
+                Err(DataFusionError::from(error))
+            }
+        }
     }
 
     fn remember(&self, name: &TableName, provider: &Arc<dyn TableProvider>) -> Arc<dyn TableProvider> {
@@ -437,6 +479,21 @@ pub enum PlanError {
     Missing(LakeError, Option<(u32, u32)>),
 }
 
+/// For planning without a session of one's own.
+#[async_trait]
+impl sql::FunctionSource for Arc<Scope> {
+    async fn function(&self, name: &[String]) -> std::result::Result<Option<sql::SqlFunction>, SqlError> {
+        sql::FunctionSource::function(self.as_ref(), name).await
+    }
+}
+
+#[async_trait]
+impl Tables for Arc<Scope> {
+    async fn table(&self, name: &ResolvedTableReference) -> Result<Option<Arc<dyn TableProvider>>> {
+        Scope::table(self, &name.catalog, (&name.schema, &name.table), &[]).await
+    }
+}
+
 /// The warehouse as a database; see [`Engine::name`] for other databases' names.
 #[derive(Clone, Debug)]
 struct Catalogs {
@@ -483,25 +540,7 @@ impl SchemaProvider for Relations {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let scope = &self.catalogs.scope;
-        if self.schema == scope.engine.schema
-            && let Some(given) = scope.given.get(name)
-        {
-            return Ok(Some(Arc::clone(given)));
-        }
-        if self.schema == "information_schema" {
-            let batch = information_schema::table(scope, name).await?;
-            return batch.map(|batch| Ok(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?) as _)).transpose();
-        }
-        let name = scope.engine.name(Some(&self.catalogs.database), Some(&self.schema), name);
-        match scope.relation(&name, &self.catalogs.within).await {
-            Ok(found) => Ok(found),
-            Err(error) => {
-                let mut failure = scope.failure.lock().unwrap_or_else(PoisonError::into_inner);
-                failure.get_or_insert(error.clone());
-                Err(DataFusionError::from(error))
-            }
-        }
+        self.catalogs.scope.table(&self.catalogs.database, (&self.schema, name), &self.catalogs.within).await
     }
 
     fn table_exist(&self, _name: &str) -> bool {

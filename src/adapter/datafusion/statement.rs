@@ -198,6 +198,11 @@ pub async fn apply(engine: &Arc<Engine>, operation: Operation) -> Done<Effect> {
             Ok(done("CREATE SCHEMA"))
         }
         Operation::CreateView { relation, sql, description } => create_view(engine, &named(&relation), &sql, description).await,
+        Operation::CreateFunction { relation, function } => {
+            sql::checked_function(&function)?;
+            engine.lake.put_function(&named(&relation), &function).await?;
+            Ok(done("CREATE FUNCTION"))
+        }
         Operation::CreateTableAs { relation, sql, options } => create_table_as(engine, &named(&relation), &sql, &options).await,
         Operation::Write { relation, sql, write } => incremental(engine, &named(&relation), &sql, &write).await,
         Operation::Snapshot { relation, sql, versions } => {

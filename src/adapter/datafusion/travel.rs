@@ -13,9 +13,9 @@ use deltalake::DeltaTable;
 use deltalake::kernel::LogicalFileView;
 
 use super::change::{self, touched_provider};
-use super::instant;
 use super::session::{Engine, Scope, delta_provider};
 use crate::adapter::AdapterError;
+use crate::adapter::instant;
 use crate::lake::{LakeError, TableName};
 use crate::name::quote_identifier;
 use crate::sql::Pin;

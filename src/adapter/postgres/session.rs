@@ -8,12 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
 
-use super::settings::Settings;
 use super::value;
-use super::wire::{CancelKey, Reply, Wire};
 use crate::adapter::AdapterError;
 use crate::name::Relation;
 use crate::rows::Answer;
+use crate::wire::{CancelKey, Reply, Settings, Wire, WireError};
 
 /// The connections of a run, no more than it has threads and one for what is asked besides.
 pub struct Pool {
@@ -48,7 +47,7 @@ impl Pool {
     }
 
     /// A connection that is free, or a new one; waits while as many as may be are in use.
-    async fn take(&self) -> Result<Lease, AdapterError> {
+    async fn take(&self) -> Result<Lease, WireError> {
         let place = self.places.clone().acquire_owned().await.map_err(|_| closed())?;
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let wire = match idle {
@@ -85,7 +84,7 @@ impl Pool {
         if outcome.as_ref().is_ok() || outcome.as_ref().is_err_and(|error| error.code == "sql-run") {
             self.put_back(lease).await;
         }
-        outcome.map(value::answer)
+        Ok(value::answer(outcome?))
     }
 }
 
@@ -109,7 +108,7 @@ impl Session {
     }
 
     pub async fn answer(&self, sql: &str, begin: bool) -> Result<Answer, AdapterError> {
-        self.run(sql, begin, None).await.map(value::answer)
+        Ok(value::answer(self.run(sql, begin, None).await?))
     }
 
     /// Appends rows with `copy`.
@@ -125,7 +124,7 @@ impl Session {
         Ok(answer)
     }
 
-    async fn run(&self, sql: &str, begin: bool, rows: Option<&[Vec<Option<String>>]>) -> Result<Reply, AdapterError> {
+    async fn run(&self, sql: &str, begin: bool, rows: Option<&[Vec<Option<String>>]>) -> Result<Reply, WireError> {
         let mut state = self.state.lock().await;
         state.open |= begin;
         // Out of the state while it works: whoever gives the wait up drops it with the statement half done.
@@ -181,7 +180,8 @@ impl Session {
             let message = "Tried to commit transaction on connection, but it does not have one open!";
             return Err(AdapterError { code: "transaction", message: message.to_string(), position: None, help: None });
         }
-        self.run("commit", false, None).await.map(|_| ())
+        self.run("commit", false, None).await?;
+        Ok(())
     }
 }
 
@@ -195,6 +195,6 @@ impl Drop for Session {
     }
 }
 
-fn closed() -> AdapterError {
-    AdapterError { code: "connection", message: "the run is over".to_string(), position: None, help: None }
+fn closed() -> WireError {
+    WireError { code: "connection", message: "the run is over".to_string(), position: None, help: None }
 }

@@ -1,7 +1,7 @@
 //! The server's types and values as plain data.
 
-use super::wire::{Field, Reply};
 use crate::rows::{Answer, Cell, ColumnType, Rows};
+use crate::wire::{Field, Reply};
 
 /// A type by its number in `pg_type`, as `format_type` names it.
 pub fn type_name(oid: u32, modifier: i32) -> String {

@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use headwater::diagnostic::{Diagnostic, Outcome};
+use headwater::event::{Event, EventSink};
 
 use crate::cli::Exit;
 use crate::cli::args::CleanArgs;
@@ -15,6 +16,14 @@ pub fn run(args: &CleanArgs, session: &Session) -> Exit {
         Ok((project, _)) => project,
         Err(error) => return session.complain(&session.folder(), *error),
     };
+    let cleans = |folder: &str| project.clean_targets.iter().any(|target| target == folder);
+    let installs_into = project.packages_install_path.strip_prefix(&project.root).unwrap_or(&project.packages_install_path);
+    if cleans("dbt_modules") && !cleans(&installs_into.to_string_lossy()) {
+        let message = "`clean-targets` has `dbt_modules`, but packages are installed into `dbt_packages`";
+        let warning = Diagnostic::warning("packages-install-path", message);
+        let warning = warning.help("change `clean-targets`, or set `packages-install-path: dbt_modules` in dbt_project.yml");
+        session.events(&project.root, "", "clean").emit(Event::Diagnostic(warning));
+    }
     match clean(&project, args.no_clean_project_files_only) {
         Ok(removed) => {
             for path in &removed {

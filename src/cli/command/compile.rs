@@ -13,7 +13,11 @@ use crate::cli::request::{chosen, exit_of, runner};
 use crate::cli::session::{Opened, Session};
 
 pub fn run(args: &CompileArgs, session: &Session) -> Exit {
+    let output = if args.output == ShowOutput::Json { "json" } else { "text" };
+    let own = [("output", json!(output)), ("inline", json!(args.inline)), ("inject_ephemeral_ctes", json!(true))];
     let flags = RunFlags {
+        selection: args.selection.clone(),
+        command_args: own.into_iter().map(|(key, value)| (key.to_string(), value)).collect(),
         full_refresh: args.full_refresh,
         empty: args.empty,
         no_empty: args.no_empty,

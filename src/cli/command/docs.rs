@@ -21,7 +21,10 @@ pub fn run(command: &DocsCommand, session: &Session) -> Exit {
 }
 
 fn generate(args: &DocsGenerateArgs, session: &Session) -> Exit {
-    let opened = match session.open("generate", &RunFlags::default()) {
+    let own = [("compile", !args.no_compile), ("empty_catalog", args.empty_catalog), ("static", args.static_site)];
+    let command_args = own.into_iter().map(|(key, on)| (key.to_string(), on.into())).collect();
+    let flags = RunFlags { selection: args.selection.clone(), command_args, ..RunFlags::default() };
+    let opened = match session.open("generate", &flags) {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };

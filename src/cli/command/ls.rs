@@ -32,9 +32,7 @@ pub fn run(args: &LsArgs, session: &Session) -> Exit {
             Exit::Success
         }
         Ok(lines) => {
-            for line in lines {
-                session.say(&line);
-            }
+            session.say_all(&lines);
             Exit::Success
         }
         Err(error) => session.complain(&root, *error),

@@ -8,6 +8,7 @@ mod demo;
 mod deps;
 mod docs;
 mod generate;
+mod ingest;
 mod init;
 mod lineage;
 mod ls;
@@ -47,6 +48,7 @@ pub fn dispatch(command: Command, session: &Session) -> Exit {
         Command::Show(args) => show::run(&args, session),
         Command::RunOperation(args) => run_operation::run(&args, session),
         Command::Source(command) => source::run(&command, session),
+        Command::Ingest(args) => ingest::run(&args, session),
         Command::Docs(command) => docs::run(&command, session),
         Command::Deps(args) => deps::run(&args, session),
         Command::Retry(args) => retry::run(&args, session),

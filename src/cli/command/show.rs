@@ -13,8 +13,12 @@ use crate::cli::request::{chosen, runner};
 use crate::cli::session::{Opened, Session};
 
 pub fn run(args: &ShowArgs, session: &Session) -> Exit {
-    let flags =
-        RunFlags { full_refresh: args.full_refresh, no_introspect: args.introspection.no_introspect, ..RunFlags::default() };
+    let flags = RunFlags {
+        selection: args.selection.clone(),
+        full_refresh: args.full_refresh,
+        no_introspect: args.introspection.no_introspect,
+        ..RunFlags::default()
+    };
     let mut opened = match session.open("show", &flags) {
         Ok(opened) => opened,
         Err(exit) => return exit,

@@ -24,7 +24,25 @@ pub fn run(command: &SourceCommand, session: &Session) -> Exit {
     }
 }
 
+/// What dbt deprecates of this command.
+fn deprecated(args: &FreshnessArgs, opened: &Opened) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    if let Some(output) = &args.output {
+        let message = format!("dbt deprecates a path of one's own for sources.json: --output {}", output.display());
+        found.push(Diagnostic::warning("freshness-output", message).help("copy the file from the target folder"));
+    }
+    let runs_hooks = opened.loaded.project.flags.get("source_freshness_run_project_hooks").and_then(serde_json::Value::as_bool);
+    let has_hooks = opened.loaded.manifest.nodes.values().any(|node| node.hook.is_some());
+    if runs_hooks == Some(false) && has_hooks {
+        let message = "dbt deprecates `source freshness` without on-run-start and on-run-end";
+        let help = "set `flags: {source_freshness_run_project_hooks: true}` in dbt_project.yml";
+        found.push(Diagnostic::warning("freshness-hooks", message).help(help));
+    }
+    found
+}
+
 async fn check(args: &FreshnessArgs, session: &Session, opened: Opened) -> Outcome<Exit> {
+    deprecated(args, &opened).into_iter().for_each(|warning| opened.events.emit(Event::Diagnostic(warning)));
     let chosen = chosen(&args.selection, Verb::Freshness.resource_types(), &opened, session)?;
     if chosen.is_empty() {
         opened.events.emit(Event::Message {

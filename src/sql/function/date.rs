@@ -77,6 +77,15 @@ pub(in crate::sql) fn without_zone(text: &str) -> Option<Cow<'_, str>> {
     local.map(Cow::Borrowed)
 }
 
+/// A moment that ends with its minutes, a zone aside, as a cast reads it: with seconds; none where it has them.
+pub(in crate::sql) fn with_seconds(text: &str) -> Option<String> {
+    static MINUTES: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^(\s*\d{4}-\d{1,2}-\d{1,2}[T ]\s*\d{1,2}:\d{2})(\s*(?:[zZ]|[+-].*|[A-Za-z].*)?)$")
+            .expect("the pattern is a valid regex")
+    });
+    MINUTES.captures(text).map(|found| format!("{}:00{}", &found[1], &found[2]))
+}
+
 fn local_texts(args: &[ArrayRef], gives: &DataType) -> Result<ArrayRef> {
     if !gives.is_string() {
         return Ok(Arc::clone(&args[0]));

@@ -29,7 +29,7 @@ use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUD
 
 use super::types;
 
-pub(super) use date::without_zone;
+pub(super) use date::{with_seconds, without_zone};
 
 /// Registers every function of ours, over DataFusion's where the name is taken.
 ///

@@ -78,7 +78,7 @@ pub(super) fn name_of(function: &Function) -> String {
 }
 
 /// The plain arguments of a call; `None` if one of them is named or a wildcard.
-pub(super) fn plain_args(function: &Function) -> Option<Vec<Expr>> {
+pub(in crate::sql) fn plain_args(function: &Function) -> Option<Vec<Expr>> {
     match &function.args {
         FunctionArguments::None => Some(Vec::new()),
         FunctionArguments::Subquery(_) => None,

@@ -14,7 +14,7 @@ use sqlparser::ast::{
 
 use super::build::{self, binary, call, cast, literal_text, nested, text};
 use super::{call as calls, pivot, scope, shape, unit};
-use crate::sql::function::without_zone;
+use crate::sql::function::{with_seconds, without_zone};
 use crate::sql::{SqlError, types};
 
 /// Translates every expression of a statement.
@@ -196,6 +196,11 @@ fn cast_of(kind: &CastKind, expr: &Expr, data_type: &DataType) -> Option<Expr> {
         };
         let (kind, data_type) = (kind.clone(), data_type.clone());
         return Some(Expr::Cast { kind, expr: Box::new(local), data_type, array: false, format: None });
+    }
+    if types::arrow_of(data_type) == Some(types::timestamp_tz()) {
+        let complete = text(&with_seconds(literal_text(expr)?)?);
+        let (kind, data_type) = (kind.clone(), data_type.clone());
+        return Some(Expr::Cast { kind, expr: Box::new(complete), data_type, array: false, format: None });
     }
     if is_try {
         return None;

@@ -16,6 +16,8 @@ mod unit;
 
 use sqlparser::ast::Statement;
 
+pub(super) use build::plain_args;
+
 use super::SqlError;
 
 /// What the rewrite asks about tables that exist.

@@ -12,7 +12,9 @@ use headwater::adapter::{Adapter, AdapterError, Capabilities, CatalogEntry, Effe
 use headwater::event::{Event, EventSink};
 use headwater::execute::{RunOutcome, RunRequest, RunSettings, run};
 use headwater::jinja::Jinja;
-use headwater::manifest::{Checksum, DependsOn, DocsConfig, HookDetail, JsonMap, Manifest, ModelDetail, Node, TestDetail};
+use headwater::manifest::{
+    Checksum, DependsOn, DocsConfig, HookDetail, JsonMap, Manifest, ModelDetail, Node, SharedMap, TestDetail,
+};
 use headwater::name::{Relation, RelationType, ResourceType, UniqueId};
 use headwater::plan::{Plan, Step, Verb};
 use headwater::project::{Package, Project, Target};
@@ -79,7 +81,7 @@ impl FakeAdapter {
 #[async_trait]
 impl Adapter for FakeAdapter {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { late_bound_views: true, merge: true, add_column: true }
+        Capabilities { late_bound_views: true, merge: true, add_column: true, longest_name: None }
     }
 
     async fn query(&self, sql: &str, _limit: Option<usize>) -> Result<Rows, AdapterError> {
@@ -170,6 +172,8 @@ fn node(resource_type: ResourceType, name: &str, raw_code: &str, depends_on: &[&
         _ => "models",
     };
     Node {
+        function: None,
+        functions: Vec::new(),
         unique_id: UniqueId::new(format!("{resource_type}.shop.{name}")),
         resource_type,
         name: name.to_string(),
@@ -182,10 +186,10 @@ fn node(resource_type: ResourceType, name: &str, raw_code: &str, depends_on: &[&
         schema: Some("main".to_string()),
         relation_name: Some(format!("\"db\".\"main\".\"{name}\"")),
         checksum: Checksum::default(),
-        config: JsonMap::new(),
-        unrendered_config: JsonMap::new(),
+        config: SharedMap::default(),
+        unrendered_config: SharedMap::default(),
         tags: Vec::new(),
-        meta: JsonMap::new(),
+        meta: SharedMap::default(),
         group: None,
         description: String::new(),
         doc_blocks: Vec::new(),
@@ -217,7 +221,7 @@ fn config(value: Json) -> JsonMap {
 pub fn model(name: &str, sql: &str, parents: &[&str], settings: Json) -> Node {
     let parents: Vec<String> = parents.iter().map(|parent| full_id(parent)).collect();
     let mut model = node(ResourceType::Model, name, sql, &parents.iter().map(String::as_str).collect::<Vec<_>>());
-    model.config = config(settings);
+    model.config = config(settings).into();
     model
 }
 
@@ -229,7 +233,7 @@ pub fn seed(name: &str) -> Node {
     let mut seed = node(ResourceType::Seed, name, "", &[]);
     (seed.original_file_path, seed.path) = (format!("seeds/{name}.csv"), format!("{name}.csv"));
     seed.root_path = Some("/project".to_string());
-    seed.config = config(json!({"materialized": "seed"}));
+    seed.config = config(json!({"materialized": "seed"})).into();
     seed
 }
 
@@ -238,7 +242,8 @@ pub fn singular(name: &str, sql: &str, parent: &str, settings: Json) -> Node {
     let mut test = node(ResourceType::Test, name, sql, &[&full_id(parent)]);
     test.config = config(
         json!({"materialized": "test", "severity": "ERROR", "warn_if": "!= 0", "error_if": "!= 0", "fail_calc": "count(*)"}),
-    );
+    )
+    .into();
     test.config.extend(config(settings));
     (test.relation_name, test.schema) = (None, Some("main_dbt_test__audit".to_string()));
     test

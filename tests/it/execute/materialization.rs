@@ -16,9 +16,10 @@ fn decide(node: &Node, state: &RelationState, full_refresh: bool) -> Outcome<Wor
         sql: "select id, v from src".to_string(),
         extra_ctes: Vec::new(),
         relation: node.relation(),
+        macros: Vec::new(),
         source_map: SourceMap::default(),
     };
-    let capabilities = Capabilities { late_bound_views: true, merge: true, add_column: true };
+    let capabilities = Capabilities { late_bound_views: true, merge: true, add_column: true, longest_name: None };
     let switches = Switches { full_refresh, store_failures: false };
     let input =
         Input { node, compiled: &compiled, state, capabilities: &capabilities, switches, strategy_macro: None, batch: None };

@@ -2,7 +2,7 @@
 
 use chrono::{Duration, Utc};
 use headwater::execute::{Counted, ShowSubject, compile_only, judge, run_operation, show, source_freshness};
-use headwater::manifest::{JsonMap, Source};
+use headwater::manifest::{JsonMap, SharedMap, Source};
 use headwater::name::{ResourceType, UniqueId};
 use headwater::plan::{Step, Verb};
 use headwater::result::Status;
@@ -174,13 +174,14 @@ fn source(name: &str, freshness: Json) -> Source {
         loaded_at_query: None,
         freshness: Some(freshness),
         external: json!({"location": "x"}).as_object().cloned(),
-        quoting: JsonMap::new(),
+        ingest: None,
+        quoting: SharedMap::default(),
         columns: indexmap::IndexMap::new(),
-        meta: JsonMap::new(),
-        source_meta: JsonMap::new(),
+        meta: SharedMap::default(),
+        source_meta: SharedMap::default(),
         tags: Vec::new(),
-        config: JsonMap::new(),
-        unrendered_config: JsonMap::new(),
+        config: SharedMap::default(),
+        unrendered_config: SharedMap::default(),
         patch_path: None,
         unrendered_database: None,
         unrendered_schema: None,
@@ -234,6 +235,6 @@ fn a_schema_that_cannot_be_made_fails_its_nodes() {
     let outcome = Shop::new(vec![model("a", "select 1", &[], json!({}))], FakeAdapter::answering(&[("main", fail)])).run();
     assert_eq!(
         message(&outcome, "a"),
-        "Runtime Error in model a (models/a.sql)\n  schema `main` could not be created: read-only"
+        "Runtime Error in model a (models/a.sql)\n  read-only\n  before the first node ran, the schema `main` could not be created"
     );
 }

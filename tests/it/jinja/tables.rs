@@ -207,7 +207,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("test_not_null('t', 'id')", "select id from t where id is null"),
     (
         "test_accepted_values('t', 's', ['a', 'b'])",
-        "with all_values as ( select s as value_field, count(*) as n_records from t group by s ) select * from all_values where value_field not in ( 'a', 'b' )",
+        "with all_values as ( select s as value_field, count(*) as n_records from t group by s ) select * from all_values where value_field not in ( 'a','b' )",
     ),
     (
         "test_accepted_values('t', 's', [1], quote=false)",

@@ -1,0 +1,1 @@
+select id, name, 1 as extra from {{ ref('raw_customers') }}

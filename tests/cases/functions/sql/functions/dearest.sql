@@ -1,0 +1,1 @@
+select max(price) from {{ ref('prices') }} where item = wanted

@@ -1,0 +1,1 @@
+{{ function('net') }}(price) * {{ var('factor', 100) }}

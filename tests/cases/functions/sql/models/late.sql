@@ -1,0 +1,1 @@
+select item, {{ function('net') }}(gross) as twice_net from {{ ref('totals') }}

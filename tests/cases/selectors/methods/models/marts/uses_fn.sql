@@ -1,0 +1,1 @@
+select id, {{ function('double_it') }}(amount) as twice from {{ ref('orders') }}
