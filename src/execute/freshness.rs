@@ -67,6 +67,7 @@ async fn check(session: &Session, source: &Source, (index, total): (usize, usize
     let node = info(source);
     session.run.events.emit(Event::NodeStarted { index, total, node: node.clone() });
     let mut clock = Clock::start();
+    clock.time("compile", session.run.world.as_ref(), async {}).await;
     let criteria = source.freshness.clone().unwrap_or_default();
     let newest = match (unstaged, statement(source, &criteria)) {
         (Some(reason), _) => Err(Failure::Runtime(reason)),
@@ -79,7 +80,8 @@ async fn check(session: &Session, source: &Source, (index, total): (usize, usize
             clock.time("execute", world.as_ref(), newest(session, sql)).await
         }
     };
-    let result = judged(session, source, criteria, (newest, clock));
+    let mut result = judged(session, source, criteria, (newest, clock));
+    result.thread_id = format!("Thread-{} (worker)", (index - 1) % session.run.settings.threads.max(1) + 1);
     session.run.events.emit(Event::NodeFinished { index, total, node, result: Box::new(node_result(&result)) });
     result
 }
@@ -116,12 +118,24 @@ fn judged(
         max_loaded_at,
         snapshotted_at: now,
         criteria,
-        adapter_response: JsonMap::new(),
+        adapter_response: response(session, max_loaded_at),
         execution_time: clock.elapsed(),
         timing: clock.timing,
         thread_id: "main".to_string(),
         error,
     }
+}
+
+/// What the server said of the question: one row, where it is a server that says such things.
+fn response(session: &Session, answered: Option<DateTime<Utc>>) -> JsonMap {
+    if answered.is_none() || !session.run.adapter.builds_by_macros() {
+        return JsonMap::new();
+    }
+    JsonMap::from_iter([
+        ("_message".to_string(), Json::from("SELECT 1")),
+        ("code".to_string(), Json::from("SELECT")),
+        ("rows_affected".to_string(), Json::from(1)),
+    ])
 }
 
 fn info(source: &Source) -> NodeInfo {

@@ -55,7 +55,10 @@ pub async fn show(run: RunRequest, subject: ShowSubject, limit: Option<usize>) -
     };
     let (sql, rows) = outcome
         .map_err(|failure| if inline { failure.message_alone(&session.run) } else { failure.message(&node, &session.run) })?;
-    Ok(Shown { unique_id: node.unique_id.clone(), name: node.name.clone(), sql, rows })
+    // A version of a model goes by `name.v2`.
+    let version = node.unique_id.as_str().rsplit('.').next().filter(|last| *last != node.name && last.starts_with('v'));
+    let name = version.map_or_else(|| node.name.clone(), |version| format!("{}.{version}", node.name));
+    Ok(Shown { unique_id: node.unique_id.clone(), name, sql, rows })
 }
 
 /// Compiles the subject and gives its SQL. The error is the whole message for people.

@@ -33,6 +33,9 @@ pub fn run(args: &DebugArgs, session: &Session) -> Exit {
 
 /// Which of the two files is at fault, in dbt's words.
 fn misconfigured(error: Diagnostic, session: &Session) -> Exit {
+    if error.code == "project-not-found" {
+        return session.complain(&session.folder(), error);
+    }
     let wrong = session.settings.style.red("ERROR invalid");
     let of_profile = error.code.starts_with("profile") || error.code.starts_with("target");
     let (file, name) = if of_profile { ("Profile", "profiles.yml") } else { ("Project", "dbt_project.yml") };
