@@ -82,7 +82,7 @@ pub async fn connect(project: &Project) -> Outcome<Arc<dyn Adapter>> {
         settings: &target.settings,
         base: &project.root,
     };
-    adapter::connect(&target.adapter_type, &place).await.map_err(|error| {
+    adapter::connect(&target.engine, &place).await.map_err(|error| {
         let diagnostic = Diagnostic::error(error.code, error.message);
         Box::new(match error.help {
             Some(help) => diagnostic.help(help),

@@ -391,7 +391,7 @@ pub struct Target<'a> {
 /// Every engine there is.
 pub const ADAPTERS: &[AdapterKind] = &[
     AdapterKind {
-        types: &["datafusion", "headwater"],
+        types: &["datafusion"],
         connect: |target| {
             let Target { database, schema, threads, settings, base } = *target;
             Ok(Arc::new(datafusion::DataFusion::connect(database, schema, threads, settings, base)?))

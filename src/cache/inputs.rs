@@ -32,9 +32,9 @@ pub fn project_hash(world: &dyn World, project: &Project) -> String {
         flags,
         selectors,
     } = project;
-    let Target { profile_name, target_name, adapter_type, database, schema, threads: _, settings, secrets } = target;
+    let Target { profile_name, target_name, engine, adapter_type, database, schema, threads: _, settings, secrets } = target;
     let context = target.context();
-    let target = (profile_name, target_name, adapter_type, database, schema, settings, secrets, context);
+    let target = (profile_name, target_name, (engine, adapter_type), database, schema, settings, secrets, context);
     let mut text = format!("{name:?} {packages:?} {target:?} {query_comment:?} {flags:?} {selectors:?}");
     if let Some(root) = root.to_str() {
         text = text.replace(root, "<root>");

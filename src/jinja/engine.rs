@@ -40,6 +40,8 @@ pub struct JinjaSettings {
     pub package_materializations: bool,
     /// `datafusion`, `postgres` …: `adapter.type()` and the first prefix `adapter.dispatch` tries.
     pub adapter_type: String,
+    /// What does the work, under whatever name: its own macros come next.
+    pub engine: String,
     /// `target`, without secrets.
     pub target: JsonMap,
     pub env: ReadEnv,
@@ -59,12 +61,14 @@ pub struct JinjaSettings {
 impl JinjaSettings {
     /// Settings of a project without macros, flags or target; for the version of dbt whose behaviour headwater follows.
     pub fn new(project_name: impl Into<String>, adapter_type: impl Into<String>) -> Self {
+        let adapter_type = adapter_type.into();
         Self {
             project_name: project_name.into(),
             macros: Vec::new(),
             dispatch: BTreeMap::new(),
             package_materializations: false,
-            adapter_type: adapter_type.into(),
+            engine: adapter_type.clone(),
+            adapter_type,
             target: JsonMap::new(),
             env: Arc::new(|_| None),
             invocation_id: String::new(),
@@ -132,7 +136,7 @@ impl Jinja {
     pub fn new(mut settings: JinjaSettings) -> Outcome<Self> {
         let macros = std::mem::take(&mut settings.macros);
         let dispatch = std::mem::take(&mut settings.dispatch);
-        let macros = MacroTable::new(macros, &settings.project_name, &settings.adapter_type, dispatch);
+        let macros = MacroTable::new(macros, &settings.project_name, (&settings.adapter_type, &settings.engine), dispatch);
         let object = |map: &JsonMap| from_json(&serde_json::Value::Object(map.clone()));
         let engine = Arc::new(Engine {
             target: object(&settings.target),

@@ -93,18 +93,20 @@ pub(super) struct MacroTable {
     by_id: HashMap<UniqueId, usize>,
     root: String,
     prefixes: Vec<String>,
+    is_embedded: bool,
     dispatch: BTreeMap<String, Vec<String>>,
 }
 
 impl MacroTable {
     /// `macros` in any order; later ones of the same package and name win, built-in ones are added where missing.
-    pub fn new(macros: Vec<MacroSource>, root: &str, adapter_type: &str, dispatch: BTreeMap<String, Vec<String>>) -> Self {
+    pub fn new(macros: Vec<MacroSource>, root: &str, engine: (&str, &str), dispatch: BTreeMap<String, Vec<String>>) -> Self {
         let mut table = Self {
             entries: Vec::with_capacity(macros.len()),
             by_package: BTreeMap::new(),
             by_id: HashMap::new(),
             root: root.to_string(),
-            prefixes: prefixes(adapter_type),
+            prefixes: prefixes(engine.0, engine.1),
+            is_embedded: engine.1 == EMBEDDED,
             dispatch,
         };
         macros.into_iter().for_each(|source| table.add(source));
@@ -141,14 +143,13 @@ impl MacroTable {
     }
 
     pub fn has_package(&self, package: &str) -> bool {
-        (package == EXTERNAL_TABLES && self.prefixes[0] == EMBEDDED) || self.by_package.contains_key(package)
+        (package == EXTERNAL_TABLES && self.is_embedded) || self.by_package.contains_key(package)
     }
 
     /// The macro `name` of one package; `dbt` stands for the built-in ones.
     pub fn in_package(&self, package: &str, name: &str) -> Option<usize> {
         // The embedded engine stages external tables itself, whether or not the package that other databases need is installed.
-        let package =
-            if (package, name) == (EXTERNAL_TABLES, STAGE) && self.prefixes[0] == EMBEDDED { BUILT_IN } else { package };
+        let package = if (package, name) == (EXTERNAL_TABLES, STAGE) && self.is_embedded { BUILT_IN } else { package };
         self.by_package.get(package)?.get(name).copied()
     }
 
@@ -197,8 +198,7 @@ impl MacroTable {
     /// A built-in macro written for another engine. A project's own macro for an engine whose SQL this one reads is welcome;
     /// those that come with headwater speak of that engine's catalog.
     fn is_foreign(&self, prefix: &str, index: usize) -> bool {
-        let own = &self.prefixes[0];
-        own == EMBEDDED && prefix != own && prefix != "default" && self.entries[index].source.package == BUILT_IN
+        self.is_embedded && prefix != EMBEDDED && prefix != "default" && self.entries[index].source.package == BUILT_IN
     }
 
     /// Packages to look in; none means "as an unqualified name".
@@ -230,13 +230,15 @@ impl MacroTable {
     }
 }
 
-/// Prefixes that `dispatch` tries: the adapter's own, those of the dialects it reads, `default`.
-fn prefixes(adapter_type: &str) -> Vec<String> {
+/// Prefixes that `dispatch` tries: those of the adapter's name, of the engine behind it, of the dialects that reads, `default`.
+fn prefixes(adapter_type: &str, engine: &str) -> Vec<String> {
     // The embedded engine reads the Postgres dialect and Redshift's additions to it.
-    let parents: &[&str] = match adapter_type {
+    let parents: &[&str] = match engine {
         EMBEDDED => &["postgres", "redshift"],
         "redshift" => &["postgres"],
         _ => &[],
     };
-    [adapter_type].into_iter().chain(parents.iter().copied()).chain(["default"]).map(str::to_string).collect()
+    let all: indexmap::IndexSet<&str> =
+        [adapter_type, engine].into_iter().chain(parents.iter().copied()).chain(["default"]).collect();
+    all.into_iter().map(str::to_string).collect()
 }

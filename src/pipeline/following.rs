@@ -63,7 +63,7 @@ fn lake(loaded: &Loaded) -> Outcome<Lake> {
         settings: &target.settings,
         base: &loaded.project.root,
     };
-    adapter::lake(&target.adapter_type, &place).map_err(|error| {
+    adapter::lake(&target.engine, &place).map_err(|error| {
         let diagnostic = Diagnostic::error(error.code, error.message);
         Box::new(match error.help {
             Some(help) => diagnostic.help(help),

@@ -16,7 +16,8 @@ pub(super) const PROJECT: &[&str] = &[
 ];
 
 /// An output of `type: datafusion` in `profiles.yml`.
-pub(super) const DATAFUSION_OUTPUT: &[&str] = &["type", "path", "schema", "database", "threads", "memory_limit", "settings"];
+pub(super) const DATAFUSION_OUTPUT: &[&str] =
+    &["type", "acts_as", "path", "schema", "database", "threads", "memory_limit", "settings"];
 
 #[rustfmt::skip]
 pub(super) const COLUMN: &[&str] = &[

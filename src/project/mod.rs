@@ -65,7 +65,10 @@ pub struct Package {
 pub struct Target {
     pub profile_name: String,
     pub target_name: String,
-    /// `datafusion`, `postgres` …
+    /// What does the work: `datafusion`, `postgres` …
+    pub engine: String,
+    /// `target.type` and `adapter.type()`: the engine's name, or that of the system it stands in for, as the project's own macros ask
+    /// for it.
     pub adapter_type: String,
     pub database: String,
     pub schema: String,

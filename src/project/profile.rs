@@ -16,6 +16,7 @@ use crate::world::World;
 const FILE: &str = "profiles.yml";
 /// The engine a project runs on when nothing says otherwise.
 const EMBEDDED: &str = "datafusion";
+const DUCKDB: &str = "duckdb";
 
 /// What stands for a secret, as in dbt.
 pub const MASK: &str = "*****";
@@ -141,6 +142,7 @@ fn built_in(world: &dyn World, options: &LoadOptions, root: &Path, profile: Opti
     Ok(Target {
         profile_name: profile.unwrap_or("headwater").to_string(),
         target_name: "dev".to_string(),
+        engine: EMBEDDED.to_string(),
         adapter_type: EMBEDDED.to_string(),
         database: "warehouse".to_string(),
         schema: "main".to_string(),
@@ -165,18 +167,23 @@ impl Chooser<'_> {
         let target_name = self.target_name(profile, &context)?;
         let output = self.output(profile, profile_name, &target_name)?;
         let mut settings = settings(output, &context)?;
-        let Some(adapter_type) = settings.get("type").and_then(Json::as_str).map(str::to_string) else {
+        let Some(written) = settings.get("type").and_then(Json::as_str) else {
             return missing(output, "type", &format!("the engine's name, such as `{EMBEDDED}`"));
         };
-        if adapter_type == EMBEDDED {
-            warnings.extend(unknown_settings(output));
+        let (engine, adapter_type) = engine(written, &settings);
+        let (database, schema) = names(&adapter_type, &settings, output)?;
+        if engine == EMBEDDED {
+            // A profile written for DuckDB holds settings of DuckDB's own.
+            if settings.get("type").and_then(Json::as_str) != Some(DUCKDB) {
+                warnings.extend(unknown_settings(output));
+            }
             self.complete_embedded(&mut settings);
         }
-        let (database, schema) = names(&adapter_type, &settings, output)?;
         Ok(Target {
             profile_name: profile_name.to_string(),
-            threads: self.threads(&adapter_type, &settings, output)?,
+            threads: self.threads(&engine, &settings, output)?,
             target_name,
+            engine,
             adapter_type,
             database,
             schema,
@@ -232,18 +239,22 @@ impl Chooser<'_> {
 
     /// The path of a local warehouse becomes absolute: relative ones begin at the project's folder.
     fn complete_embedded(&self, settings: &mut JsonMap) {
-        let path = settings.get("path").and_then(Json::as_str).filter(|path| !path.is_empty()).unwrap_or("warehouse");
+        let written = settings.get("path").and_then(Json::as_str).filter(|path| !path.is_empty() && *path != ":memory:");
+        let path = match settings.get("type").and_then(Json::as_str) {
+            Some(DUCKDB) => written.map_or_else(|| "warehouse".to_string(), beside_the_file),
+            _ => written.unwrap_or("warehouse").to_string(),
+        };
         let path = match (path.contains("://"), path.strip_prefix("~/"), home(self.world)) {
-            (true, _, _) => path.to_string(),
+            (true, _, _) => path.clone(),
             (false, Some(rest), Some(home)) => home.join(rest).to_string_lossy().into_owned(),
-            _ => join(self.root, Path::new(path)).to_string_lossy().into_owned(),
+            _ => join(self.root, Path::new(&path)).to_string_lossy().into_owned(),
         };
         settings.insert("path".into(), path.into());
     }
 
     /// `--threads`, else the target's `threads`, else all cores for the embedded engine and dbt's 1 for others.
-    fn threads(&self, adapter_type: &str, settings: &JsonMap, output: &Yaml) -> Outcome<usize> {
-        let default = if adapter_type == EMBEDDED { self.world.cores() } else { 1 };
+    fn threads(&self, engine: &str, settings: &JsonMap, output: &Yaml) -> Outcome<usize> {
+        let default = if engine == EMBEDDED { self.world.cores() } else { 1 };
         let written = match settings.get("threads") {
             None | Some(Json::Null) => Some(default),
             Some(Json::String(text)) => text.trim().parse().ok(),
@@ -318,6 +329,25 @@ fn unknown_settings(output: &Yaml) -> impl Iterator<Item = Diagnostic> {
             .at(location.clone())
             .suggest(key, keys::DATAFUSION_OUTPUT.iter().copied())
     })
+}
+
+/// What does the work of a target, and the name that its project knows it by. The embedded engine does that of profiles for DuckDB
+/// too, and stands in for the system that `acts_as` names.
+fn engine(written: &str, settings: &JsonMap) -> (String, String) {
+    match written {
+        EMBEDDED | "headwater" => {
+            let acts_as = settings.get("acts_as").and_then(Json::as_str).filter(|name| !name.is_empty());
+            (EMBEDDED.to_string(), acts_as.unwrap_or(EMBEDDED).to_string())
+        }
+        DUCKDB => (EMBEDDED.to_string(), DUCKDB.to_string()),
+        other => (other.to_string(), other.to_string()),
+    }
+}
+
+/// The warehouse of a profile that names a DuckDB file: a folder beside it, since the file itself is not ours to write.
+fn beside_the_file(path: &str) -> String {
+    let stem = [".duckdb", ".ddb", ".db"].iter().find_map(|ending| path.strip_suffix(ending)).unwrap_or(path);
+    format!("{stem}.warehouse")
 }
 
 /// The database and schema of a target, by the names that its engine gives them.

@@ -173,6 +173,7 @@ fn settings(
     world: &dyn World,
 ) -> JinjaSettings {
     let mut settings = JinjaSettings::new(&project.name, &project.target.adapter_type);
+    settings.engine.clone_from(&project.target.engine);
     settings.macros = parse::macro_sources(macros);
     settings.target = project.target.context();
     let environment = world.environment();

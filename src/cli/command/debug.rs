@@ -84,7 +84,12 @@ fn connection(project: &Project, session: &Session) -> Exit {
 /// The settings of the connection that are no secrets.
 fn described(project: &Project) -> Vec<(&'static str, String)> {
     let shown = ["path", "host", "port", "user", "dbname"];
-    let mut lines = vec![("type", project.target.adapter_type.clone())];
+    let target = &project.target;
+    let kind = match target.engine == target.adapter_type {
+        true => target.engine.clone(),
+        false => format!("{} (by the embedded engine, {})", target.adapter_type, target.engine),
+    };
+    let mut lines = vec![("type", kind)];
     for key in shown {
         if let Some(value) = project.target.settings.get(key) {
             lines.push((key, value.as_str().map_or_else(|| value.to_string(), str::to_string)));

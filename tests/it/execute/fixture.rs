@@ -297,6 +297,7 @@ pub fn project(root: PathBuf) -> Project {
         target: Target {
             profile_name: "shop".to_string(),
             target_name: "dev".to_string(),
+            engine: "datafusion".to_string(),
             adapter_type: "datafusion".to_string(),
             database: "db".to_string(),
             schema: "main".to_string(),
