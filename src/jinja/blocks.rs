@@ -253,7 +253,7 @@ pub(super) fn line_and_column(text: &str, offset: usize) -> (u32, u32) {
     }
     let before = &text[..offset];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let line = memchr::memchr_iter(b'\n', before.as_bytes()).count() + 1;
     (line as u32, before[line_start..].chars().count() as u32 + 1)
 }
 

@@ -1,7 +1,7 @@
 //! JSON objects that many resources have in common: most configs of a project are a few that repeat.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, LazyLock};
 
@@ -71,7 +71,7 @@ impl Interner {
             *map = SharedMap::default();
             return;
         }
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = Mixer::default();
         hash_map(map, &mut hasher);
         let alike = self.known.entry(hasher.finish()).or_default();
         match alike.iter().find(|other| is_same_map(other, map)) {
@@ -81,7 +81,37 @@ impl Interner {
     }
 }
 
-fn hash_map(map: &JsonMap, hasher: &mut DefaultHasher) {
+/// A quick hash of what nobody chooses to make collide: what shares a hash is compared.
+#[derive(Default)]
+struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.write_u64(value.into());
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+fn hash_map(map: &JsonMap, hasher: &mut Mixer) {
     map.len().hash(hasher);
     for (key, value) in map {
         key.hash(hasher);
@@ -89,7 +119,7 @@ fn hash_map(map: &JsonMap, hasher: &mut DefaultHasher) {
     }
 }
 
-fn hash(value: &Json, hasher: &mut DefaultHasher) {
+fn hash(value: &Json, hasher: &mut Mixer) {
     match value {
         Json::Array(items) => {
             items.len().hash(hasher);

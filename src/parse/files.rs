@@ -104,14 +104,14 @@ fn unreadable(file: &ProjectFile, error: &str) -> Box<Diagnostic> {
 
 /// sha256 over the text with every run of whitespace as one space: dbt 1.12's checksum of a code file.
 pub(crate) fn normalized_checksum(text: &str) -> Checksum {
-    let mut hasher = Sha256::new();
-    for (index, word) in text.split_whitespace().enumerate() {
-        if index > 0 {
-            hasher.update(b" ");
+    let mut normalized = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !normalized.is_empty() {
+            normalized.push(' ');
         }
-        hasher.update(word.as_bytes());
+        normalized.push_str(word);
     }
-    Checksum { name: "sha256".to_string(), checksum: hex(&hasher.finalize()) }
+    Checksum { name: "sha256".to_string(), checksum: hex(&Sha256::digest(normalized.as_bytes())) }
 }
 
 /// The largest seed in bytes that is hashed by content: 1 MiB, or `DBT_ENGINE_MAXIMUM_SEED_SIZE_MIB`; 0 is no limit.
@@ -132,12 +132,10 @@ fn seed_checksum(file: &ProjectFile, bytes: &[u8], limit: usize) -> Checksum {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+    let mut text = String::with_capacity(bytes.len() * 2);
+    text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    text
 }
 
 /// The file's name without folders and extension.

@@ -124,9 +124,13 @@ impl Discovery<'_> {
         let absolute = join(&self.package.root, Path::new(folder));
         let root_path: Arc<str> = folder.trim_start_matches("./").trim_end_matches('/').into();
         for path in self.walk(&absolute, folder)?.iter() {
+            // Every folder is looked through for several kinds: what a name tells is asked first.
+            if !path.file_name().is_some_and(|name| has_extension(&name.to_string_lossy(), extensions)) {
+                continue;
+            }
             let relative = path.strip_prefix(&absolute).map(slashed).unwrap_or_default();
             let separate = relative.starts_with("generic/") || relative.starts_with("fixtures/");
-            if !has_extension(&relative, extensions) || (kind == FileKind::SingularTest && separate) {
+            if kind == FileKind::SingularTest && separate {
                 continue;
             }
             let original = path.strip_prefix(&self.package.root).map_or_else(|_| format!("{root_path}/{relative}"), slashed);
@@ -162,8 +166,7 @@ impl Discovery<'_> {
 }
 
 /// dbt passes over names that begin as editors' temporary files do, and ignores the case of extensions.
-fn has_extension(relative: &str, extensions: &[&str]) -> bool {
-    let name = relative.rsplit('/').next().unwrap_or_default();
+fn has_extension(name: &str, extensions: &[&str]) -> bool {
     let fits = |extension: &&str| {
         let at = name.len().checked_sub(extension.len());
         at.and_then(|at| name.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(extension) && name.len() > extension.len())

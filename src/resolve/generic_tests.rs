@@ -168,7 +168,7 @@ impl Resolver<'_> {
     pub(super) fn add_test(&mut self, target: &Target, given: Given<'_>, entry: &ParsedProperty) {
         let location = test_location(entry, &given);
         let outcome = self.test_node(target, given, &location);
-        if let Some((node, calls)) = crate::parse::keep(outcome, &mut self.diagnostics) {
+        if let Some(node) = crate::parse::keep(outcome, &mut self.diagnostics) {
             if node.depends_on.macros.first().is_some_and(|id| id.as_str() == NO_MACRO) && is_enabled(&node) {
                 let name = node.test.as_ref().map_or("", |test| test.name.as_str());
                 let missing = Diagnostic::warning("test-not-found", format!("there is no generic test `{name}`"))
@@ -179,7 +179,8 @@ impl Resolver<'_> {
             }
             self.diagnostics.extend(self.deprecated_config(target, given.test, &node.location));
             self.diagnostics.extend(self.deprecated_arguments(target, given.test, &node.location));
-            self.add_node(node, calls);
+            // No property file changes a generic test's config: its calls are of no further use.
+            self.add_node(node, Calls::default());
         }
     }
 
@@ -218,7 +219,7 @@ impl Resolver<'_> {
         self.project.flags.get("require_generic_test_arguments_property").and_then(Json::as_bool).unwrap_or(true)
     }
 
-    fn test_node(&self, target: &Target, given: Given<'_>, location: &Location) -> Outcome<(Node, Calls)> {
+    fn test_node(&self, target: &Target, given: Given<'_>, location: &Location) -> Outcome<Node> {
         let Given { test, column, place: _, tags } = given;
         let mut definition = self.define(target, test, column, location)?;
         let model = format!("{{{{ get_where_subquery({}) }}}}", target.call_text());
@@ -269,7 +270,7 @@ impl Resolver<'_> {
         definition: Definition,
         target: &Target,
         macro_id: UniqueId,
-    ) -> Outcome<(Node, Calls)> {
+    ) -> Outcome<Node> {
         node.depends_on.macros.push(macro_id.clone());
         let mut calls = Calls { config: definition.config.clone(), unrendered: JsonMap::new() };
         if matches!(macro_id.as_str(), "macro.dbt.test_not_null" | "macro.dbt.test_unique") {
@@ -289,7 +290,7 @@ impl Resolver<'_> {
         if target.attached.is_some() {
             node.group.clone_from(&target.group);
         }
-        Ok((node, calls))
+        Ok(node)
     }
 
     /// What a test refers to. The built-in tests with plain arguments need no rendering: they refer to what they name.

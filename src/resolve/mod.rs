@@ -49,6 +49,7 @@ pub(crate) struct Resolver<'a> {
     world: &'a dyn World,
     manifest: Manifest,
     macros: MacroLookup,
+    deciding: names::Deciding,
     refs: lookup::RefLookup,
     calls: node::CallsById,
     shared_maps: Interner,
@@ -75,6 +76,7 @@ pub fn resolve(parsed: ParsedProject, project: &Project, jinja: &Jinja, world: &
             docs,
             ..Manifest::default()
         },
+        deciding: names::Deciding::new(project, &lookup),
         macros: lookup,
         refs: lookup::RefLookup::default(),
         calls: node::CallsById::new(),
@@ -85,6 +87,7 @@ pub fn resolve(parsed: ParsedProject, project: &Project, jinja: &Jinja, world: &
     resolver.add_nodes(nodes);
     resolver.refs = lookup::RefLookup::new(&resolver.manifest);
     resolver.apply_patches(&properties);
+    resolver.calls = node::CallsById::new();
     // Entries are let go as soon as nothing asks for them: those of models and sources are most of what a project's files hold.
     let properties = resolver.add_generic_tests(properties);
     resolver.add_groups(&properties);

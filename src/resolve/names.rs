@@ -1,5 +1,6 @@
 //! Where a node lives: database, schema and alias, by the project's `generate_…_name` macros or dbt's own rules.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -21,6 +22,8 @@ enum Part {
 }
 
 impl Part {
+    const ALL: [Self; 3] = [Self::Database, Self::Schema, Self::Alias];
+
     fn word(self) -> &'static str {
         match self {
             Self::Database => "database",
@@ -34,7 +37,27 @@ impl Part {
 pub(crate) struct Naming<'a> {
     pub project: &'a Arc<Project>,
     pub jinja: &'a Jinja,
-    pub macros: &'a MacroLookup,
+    pub deciding: &'a Deciding,
+}
+
+/// The package whose macro decides a part of the names of a package's nodes, where it is not the built-in one.
+#[derive(Default)]
+pub(crate) struct Deciding {
+    by_package: HashMap<String, [Option<String>; 3]>,
+    /// For nodes of packages that the project does not list.
+    others: [Option<String>; 3],
+}
+
+impl Deciding {
+    pub fn new(project: &Project, macros: &MacroLookup) -> Self {
+        let of = |package: &str| Part::ALL.map(|part| overriding(part, package, project, macros));
+        let packages = project.packages.iter().map(|package| package.name.as_str());
+        Self { by_package: packages.map(|package| (package.to_string(), of(package))).collect(), others: of(&project.name) }
+    }
+
+    fn package(&self, part: Part, package: &str) -> Option<&str> {
+        self.by_package.get(package).unwrap_or(&self.others)[part as usize].as_deref()
+    }
 }
 
 impl Naming<'_> {
@@ -59,9 +82,9 @@ impl Naming<'_> {
     }
 
     fn part(&self, part: Part, custom: Option<Json>, node: &Node) -> Outcome<Option<String>> {
-        match self.overriding(part, &node.package_name) {
+        match self.deciding.package(part, &node.package_name) {
             None => Ok(self.standard(part, custom.as_ref(), node)),
-            Some(package) => self.call(part, &package, custom, node),
+            Some(package) => self.call(part, package, custom, node),
         }
     }
 
@@ -86,20 +109,6 @@ impl Naming<'_> {
         }
     }
 
-    /// The package whose macro decides, if it is not the built-in one: the node's own, else the root project.
-    fn overriding(&self, part: Part, package: &str) -> Option<String> {
-        let name = format!("generate_{}_name", part.word());
-        let root = self.project.name.as_str();
-        let by_name = [package, root].into_iter().find(|package| self.macros.in_package(package, &name).is_some());
-        if let Some(package) = by_name {
-            return Some(package.to_string());
-        }
-        let dispatched = ["default", self.project.target.adapter_type.as_str()]
-            .iter()
-            .any(|prefix| self.macros.in_package(root, &format!("{prefix}__{name}")).is_some());
-        dispatched.then(|| "dbt".to_string())
-    }
-
     fn call(&self, part: Part, package: &str, custom: Option<Json>, node: &Node) -> Outcome<Option<String>> {
         let name = format!("generate_{}_name", part.word());
         // The arguments go by place, so a project's macro may give them other names.
@@ -112,6 +121,20 @@ impl Naming<'_> {
         }
         Ok(Some(value.to_string().trim().to_string()))
     }
+}
+
+/// The package whose macro decides, if it is not the built-in one: the node's own, else the root project.
+fn overriding(part: Part, package: &str, project: &Project, macros: &MacroLookup) -> Option<String> {
+    let name = format!("generate_{}_name", part.word());
+    let root = project.name.as_str();
+    let by_name = [package, root].into_iter().find(|package| macros.in_package(package, &name).is_some());
+    if let Some(package) = by_name {
+        return Some(package.to_string());
+    }
+    let dispatched = ["default", project.target.adapter_type.as_str()]
+        .iter()
+        .any(|prefix| macros.in_package(root, &format!("{prefix}__{name}")).is_some());
+    dispatched.then(|| "dbt".to_string())
 }
 
 /// What a template may know of the node.

@@ -182,7 +182,7 @@ impl Resolver<'_> {
     }
 
     pub(super) fn naming(&self) -> names::Naming<'_> {
-        names::Naming { project: &self.shared, jinja: self.jinja, macros: &self.macros }
+        names::Naming { project: &self.shared, jinja: self.jinja, deciding: &self.deciding }
     }
 
     /// Hooks are templates too: their references and macros count as the node's.
