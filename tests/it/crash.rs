@@ -75,7 +75,7 @@ async fn readers_never_see_a_killed_build() {
     let whole = started.elapsed();
     let settings = serde_json::Map::new();
     let target = Target { database: "dev", schema: "main", threads: 2, settings: &settings, base: place.path() };
-    let adapter = connect("headwater", &target).await.unwrap();
+    let adapter = connect("datafusion", &target).await.unwrap();
     let (go, queries) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
     let readers: Vec<_> = (0..2).map(|_| tokio::spawn(read(adapter.clone(), go.clone(), queries.clone()))).collect();
     let told = signals(place.path(), times, whole).await;

@@ -79,7 +79,7 @@ impl Place {
     async fn lake(&self) -> Arc<dyn Adapter> {
         let settings = Map::new();
         let target = Target { database: "dev", schema: "main", threads: 2, settings: &settings, base: self.folder.path() };
-        connect("headwater", &target).await.unwrap()
+        connect("datafusion", &target).await.unwrap()
     }
 
     /// The database goes with its slots.

@@ -175,7 +175,7 @@ fn targets_of_a_profile_are_read_by_their_engines_keys() {
     let cases = [
         ("dev", ("datafusion", "warehouse", "ann", 3)),
         ("bucket", ("datafusion", "warehouse", "main", 4)),
-        ("duck", ("duckdb", "shop", "main", 1)),
+        ("duck", ("duckdb", "shop", "main", 4)),
         ("pg", ("postgres", "d", "s", 1)),
     ];
     for (name, expected) in cases {
