@@ -35,7 +35,7 @@ use super::{
 use crate::lake::{Entry, ExternalDefinition, Lake, LakeError, Object, SeedOptions, Storage, TableName, read_seed};
 use crate::name::{Relation, RelationType};
 use crate::rows::{Answer, ColumnType, Rows};
-use crate::sql::{self, SqlError};
+use crate::sql::{self, Dialect, SqlError};
 
 /// Where the warehouse lies if the target names no `path`.
 const DEFAULT_PATH: &str = "warehouse";
@@ -94,6 +94,8 @@ impl DataFusion {
         let mut config = config(settings.get("settings"), threads)?.with_create_default_catalog_and_schema(false);
         config.options_mut().catalog.default_catalog = database.to_string();
         config.options_mut().catalog.default_schema = schema.to_string();
+        let stands_in_for = text("acts_as").or_else(|| text("type")).unwrap_or_default();
+        config.set_extension(Arc::new(Dialect::of(&stands_in_for)));
         let mut runtime = RuntimeEnvBuilder::new();
         if let Some(limit) = text("memory_limit").or_else(|| text("memory_limit_bytes")) {
             let bytes =

@@ -171,7 +171,9 @@ impl Chooser<'_> {
             return missing(output, "type", &format!("the engine's name, such as `{EMBEDDED}`"));
         };
         let (engine, adapter_type) = engine(written, &settings);
-        let (database, schema) = names(&adapter_type, &settings, output)?;
+        // A stand-in's database is called as the embedded engine's is, but for DuckDB's profiles, where the file's name counts.
+        let named_as = if engine == EMBEDDED && written != DUCKDB { EMBEDDED } else { adapter_type.as_str() };
+        let (database, schema) = names(named_as, &settings, output)?;
         if engine == EMBEDDED {
             // A profile written for DuckDB holds settings of DuckDB's own.
             if settings.get("type").and_then(Json::as_str) != Some(DUCKDB) {

@@ -264,13 +264,7 @@ impl Resolver<'_> {
         self.configure_test(node, definition, target, macro_id)
     }
 
-    fn configure_test(
-        &self,
-        mut node: Node,
-        definition: Definition,
-        target: &Target,
-        macro_id: UniqueId,
-    ) -> Outcome<Node> {
+    fn configure_test(&self, mut node: Node, definition: Definition, target: &Target, macro_id: UniqueId) -> Outcome<Node> {
         node.depends_on.macros.push(macro_id.clone());
         let mut calls = Calls { config: definition.config.clone(), unrendered: JsonMap::new() };
         if matches!(macro_id.as_str(), "macro.dbt.test_not_null" | "macro.dbt.test_unique") {

@@ -30,6 +30,7 @@ pub use command::{AlterColumn, Column, Command, Drop, DropKind, Merge, command};
 pub use failed_cast::failed_cast;
 pub use function::{register_functions, spelt};
 pub use lineage::{ColumnSources, QueryLineage, TableColumn, lineage};
+pub use operator::Dialect;
 pub use plan::{Tables, plan, plan_statement, plan_typed};
 pub use rewrite::{ColumnLookup, rewrite};
 pub use travel::{ALL_TABLES, Pin, pinned};

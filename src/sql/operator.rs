@@ -13,12 +13,30 @@ use sqlparser::ast::BinaryOperator as Op;
 use super::function::{self, number};
 use super::types;
 
+/// Where the system that a query was written for differs from PostgreSQL; an extension of the session's configuration.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dialect {
+    /// `3 / 2` of integers is 1.5, a double, and not 1.
+    pub real_division: bool,
+}
+
+impl Dialect {
+    /// Of a system by its name in profiles. PostgreSQL's is taken for all that are not known to differ.
+    pub fn of(adapter_type: &str) -> Self {
+        Self { real_division: matches!(adapter_type, "bigquery" | "clickhouse" | "databricks" | "duckdb" | "spark") }
+    }
+}
+
 #[derive(Debug)]
-pub(super) struct Operators;
+struct Operators(Dialect);
 
 impl ExprPlanner for Operators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let planned = match &expr.op {
+            Op::Divide if self.0.real_division && are_integers(&expr, schema) => {
+                let [left, right] = [&expr.left, &expr.right].map(|side| cast(side.clone(), DataType::Float64));
+                Some(binary(left, Operator::Divide, right))
+            }
             Op::Plus | Op::Minus | Op::Multiply | Op::Divide => arithmetic(&expr, schema),
             Op::StringConcat => concatenation(&expr, schema),
             Op::Arrow => Some(call("json_get", vec![expr.left.clone(), expr.right.clone()])),
@@ -36,6 +54,10 @@ impl ExprPlanner for Operators {
             None => PlannerResult::Original(expr),
         })
     }
+}
+
+fn are_integers(expr: &RawBinaryExpr, schema: &DFSchema) -> bool {
+    [&expr.left, &expr.right].iter().all(|side| type_of(side, schema).is_some_and(|data_type| data_type.is_integer()))
 }
 
 fn call(name: &str, args: Vec<Expr>) -> Expr {
@@ -138,6 +160,6 @@ fn concatenation(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<Expr> {
     Some(binary(spelt(&expr.left, &left), Operator::StringConcat, spelt(&expr.right, &right)))
 }
 
-pub(super) fn planners() -> Vec<Arc<dyn ExprPlanner>> {
-    vec![Arc::new(Operators)]
+pub(super) fn planners(dialect: Dialect) -> Vec<Arc<dyn ExprPlanner>> {
+    vec![Arc::new(Operators(dialect))]
 }

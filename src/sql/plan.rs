@@ -25,6 +25,7 @@ use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use sqlparser::ast::Statement;
 
 use super::explain::{Places, mistyped};
+use super::operator::Dialect;
 use super::rewrite::{self, ColumnLookup};
 use super::user_function::{self, FunctionSource, Functions, SqlFunction};
 use super::{SqlError, operator, parse, sorted_input, travel, types};
@@ -159,7 +160,8 @@ fn options() -> ParserOptions {
 }
 
 fn expr_planners(state: &SessionState) -> Vec<Arc<dyn ExprPlanner>> {
-    operator::planners().into_iter().chain(state.expr_planners().iter().cloned()).collect()
+    let dialect = state.config().get_extension::<Dialect>().map(|dialect| *dialect).unwrap_or_default();
+    operator::planners(dialect).into_iter().chain(state.expr_planners().iter().cloned()).collect()
 }
 
 type Sources = HashMap<ResolvedTableReference, Arc<dyn TableSource>>;
