@@ -71,6 +71,8 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("func_sha1", "sha1"),
     ("string_agg", "listagg"),
     ("group_concat", "listagg"),
+    ("str_split", "string_to_array"),
+    ("string_split", "string_to_array"),
 ];
 
 /// Functions of one argument that read a date part: `year(x)`.
