@@ -85,7 +85,10 @@ fn product(args: &Arguments<'_>) -> Result<Value, Error> {
     let mut rows: Vec<Vec<Value>> = vec![Vec::new()];
     for values in std::iter::repeat_n(&once, times).flatten() {
         bounded(rows.len().saturating_mul(values.len()))?;
-        rows = rows.iter().flat_map(|row| values.iter().map(move |value| [row.as_slice(), &[value.clone()]].concat())).collect();
+        rows = rows
+            .iter()
+            .flat_map(|row| values.iter().map(move |value| [row.as_slice(), std::slice::from_ref(value)].concat()))
+            .collect();
     }
     Ok(list(rows.into_iter().map(tuple)))
 }

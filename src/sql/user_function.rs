@@ -365,7 +365,7 @@ fn cast(value: Expr, data_type: &str, function: &str) -> Result<Expr, SqlError> 
         SqlError::new(message).coded("function-body")
     })?;
     if let Expr::Cast { expr, .. } = &mut cast {
-        *expr = Box::new(Expr::Nested(Box::new(value)));
+        **expr = Expr::Nested(Box::new(value));
     }
     Ok(cast)
 }
@@ -384,7 +384,7 @@ fn expression(text: &str) -> Result<Expr, SqlError> {
         && let Expr::Subquery(query) = inner.as_ref()
         && let Some(value) = only_value(query)
     {
-        *inner = Box::new(Expr::Nested(Box::new(value)));
+        **inner = Expr::Nested(Box::new(value));
     }
     Ok(expr)
 }

@@ -257,6 +257,36 @@ async fn kills_lose_nothing_and_repeat_nothing() {
     place.remove().await;
 }
 
+/// The current rows are copied and the log of changes is not: what the source commits then is in neither copy and must come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_between_two_copies_loses_no_change() {
+    let feeds = "      - {name: item, ingest: {connector: postgres, connection: db, table: public.item, history: true}}\n";
+    let Some(place) = Place::new("between", feeds).await else { return };
+    let mut sql = place.sql().await;
+    sql.query("create table item (id int primary key, v text); insert into item values (1, 'a'), (2, 'b')").await.unwrap();
+    let slot = "select slot_name from pg_replication_slots where database = current_database() and not temporary";
+    let mut command = place.headwater(&["ingest", "--until-caught-up"]);
+    command.env("HEADWATER_FAILPOINT", "durable:1");
+    let killed = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(!killed.status.success(), "{}", text(&killed));
+    let lake = place.lake().await;
+    assert_eq!(rows_of_lake(&lake, "select id from shop.item order by id").await, [["1"], ["2"]]);
+    assert!(!place.folder.path().join("warehouse/shop/item__history").exists());
+    assert_eq!(rows_of_source(&mut sql, slot).await.len(), 1);
+
+    sql.query("update item set v = 'late' where id = 1; delete from item where id = 2; insert into item values (3, 'c')")
+        .await
+        .unwrap();
+    let output = place.catch_up(&[]).await;
+    assert!(output.status.success(), "{}", text(&output));
+    let rows = rows_of_lake(&place.lake().await, "select id, v from shop.item order by id").await;
+    assert_eq!(rows, [["1", "late"], ["3", "c"]]);
+    let last = "select id, v from (select *, row_number() over (partition by id order by _position desc) as last \
+                from shop.item__history) where last = 1 and _op <> 'd' order by id";
+    assert_eq!(rows_of_lake(&place.lake().await, last).await, [["1", "late"], ["3", "c"]]);
+    place.remove().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_lost_is_told_and_not_passed_over() {
     let feeds = "      - {name: item, ingest: {connector: postgres, connection: db, table: public.item}}\n";
