@@ -59,6 +59,14 @@ pub struct Feed {
 }
 
 impl Feed {
+    /// The names of the tables it goes to.
+    pub fn tables(&self) -> Vec<String> {
+        std::iter::once(self.table.clone())
+            .chain(self.spec.history.then(|| self.history()))
+            .map(|name| name.to_string())
+            .collect()
+    }
+
     /// The table of all changes.
     pub fn history(&self) -> TableName {
         TableName::new(self.table.schema.clone(), format!("{}__history", self.table.table))

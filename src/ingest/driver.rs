@@ -37,6 +37,8 @@ pub enum Limit {
 /// What to follow, into which lake.
 pub struct Request {
     pub feeds: Vec<Feed>,
+    /// Those of the project that were not selected.
+    pub others: Vec<Feed>,
     pub connections: Vec<Connection>,
     pub lake: Arc<Lake>,
     pub limit: Limit,
@@ -120,7 +122,13 @@ impl Line {
     }
 
     async fn attempt(&self, started: Instant, resnapshot: &mut bool) -> Result<(), IngestError> {
-        let state = State::open(&self.request.lake, &self.connection.name).await?;
+        let mut state = State::open(&self.request.lake, &self.connection.name).await?;
+        let others = self.request.others.iter().filter(|feed| feed.spec.connection == self.connection.name);
+        state.unselected = others.flat_map(Feed::tables).collect();
+        let waiting = Vec::from_iter(state.waiting()).join(", ");
+        if !waiting.is_empty() {
+            self.say(format!("{}: the source keeps its log for {waiting}, not followed now", self.connection.name));
+        }
         let connector = self.feeds.first().and_then(|feed| CONNECTORS.iter().find(|known| known.name == feed.spec.connector));
         let connector = connector.ok_or_else(|| IngestError::new("ingest", "a connection has no connector"))?;
         let mut source = (connector.open)(&self.connection, &self.feeds, state).await?;
@@ -135,6 +143,11 @@ impl Line {
             targets.iter().map(|target| if *resnapshot { None } else { target.position() }).collect();
         let allowed = Permissions { accept_gap: self.request.accept_gap, resnapshot: *resnapshot };
         source.prepare(&positions, allowed).await?;
+        if !allowed.accept_gap && !allowed.resnapshot {
+            for table in targets.iter().flat_map(Target::tables).filter(|table| !table.position().is_empty()) {
+                source.check_followed(&table.name().to_string(), table.position())?;
+            }
+        }
         if *resnapshot || !targets.iter().all(Target::is_complete) {
             self.copy(source, &mut targets, *resnapshot).await?;
         }

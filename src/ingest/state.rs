@@ -3,6 +3,7 @@
 //! It is no position to go on from (that one is in the tables). It is what a source that forgot more is recognized by: the state
 //! is on disk before the source is told.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,12 @@ pub struct Told {
     pub making: bool,
     /// The source may have forgotten everything up to here, nothing after it.
     pub acknowledged: i64,
+    /// The lake's tables that have everything up to there. Others have a position of their own, and lack what is between.
+    #[serde(default)]
+    pub followed: BTreeSet<String>,
+    /// Values are to be sent as text: the log has some that are not understood in their binary form.
+    #[serde(default)]
+    pub as_text: bool,
 }
 
 /// The file.
@@ -29,13 +36,29 @@ pub struct State {
     lake: Arc<Lake>,
     name: String,
     pub told: Option<Told>,
+    /// Tables of the project that come from the same source and are not followed now.
+    pub unselected: Vec<String>,
 }
 
 impl State {
     pub async fn open(lake: &Arc<Lake>, connection: &str) -> LakeResult<Self> {
         let name = format!("{connection}.json");
-        let told = lake.read_note("ingest", &name).await?.and_then(|content| serde_json::from_slice(&content).ok());
-        Ok(Self { lake: Arc::clone(lake), name, told })
+        let mut state = Self { lake: Arc::clone(lake), name, told: None, unselected: Vec::new() };
+        state.reread().await?;
+        Ok(state)
+    }
+
+    /// What it says now: another process may have written it.
+    pub async fn reread(&mut self) -> LakeResult<()> {
+        let content = self.lake.read_note("ingest", &self.name).await?;
+        self.told = content.and_then(|content| serde_json::from_slice(&content).ok());
+        Ok(())
+    }
+
+    /// Tables that are followed, but not now: what they have yet to get must not be forgotten.
+    pub fn waiting(&self) -> BTreeSet<String> {
+        let followed = self.told.as_ref().map(|told| &told.followed);
+        self.unselected.iter().filter(|name| followed.is_some_and(|followed| followed.contains(*name))).cloned().collect()
     }
 
     /// Writes it; it is on disk when this returns.

@@ -16,6 +16,8 @@ use crate::world::World;
 /// What is followed, from where, into which lake.
 pub struct Following {
     pub feeds: Vec<Feed>,
+    /// Those of the project that were not chosen.
+    pub others: Vec<Feed>,
     pub connections: Vec<Connection>,
     pub lake: Arc<Lake>,
 }
@@ -25,11 +27,12 @@ pub struct Following {
 /// # Errors
 /// Mistakes in the blocks, connections that the profile does not have, a target without a lake.
 pub fn following(world: &dyn World, options: &LoadOptions, loaded: &Loaded, chosen: &IndexSet<UniqueId>) -> Outcome<Following> {
-    let mut feeds = Vec::new();
-    for source in chosen.iter().filter_map(|id| loaded.manifest.sources.get(id)) {
+    let (mut feeds, mut others) = (Vec::new(), Vec::new());
+    for (id, source) in &loaded.manifest.sources {
         let Some(block) = &source.ingest else { continue };
         let table = TableName::new(source.schema.as_str(), source.identifier.as_str());
-        feeds.push(ingest::feed(&format!("{}.{}", source.source_name, source.name), table, block, &source.location)?);
+        let feed = ingest::feed(&format!("{}.{}", source.source_name, source.name), table, block, &source.location)?;
+        if chosen.contains(id) { feeds.push(feed) } else { others.push(feed) }
     }
     if feeds.is_empty() {
         return Diagnostic::error("ingest-nothing", "none of the selected sources has an `ingest` block")
@@ -51,7 +54,7 @@ pub fn following(world: &dyn World, options: &LoadOptions, loaded: &Loaded, chos
         }
     }
     let connections = found.into_iter().map(|found| Connection { name: found.name, settings: found.settings }).collect();
-    Ok(Following { feeds, connections, lake: Arc::new(lake(loaded)?) })
+    Ok(Following { feeds, others, connections, lake: Arc::new(lake(loaded)?) })
 }
 
 fn lake(loaded: &Loaded) -> Outcome<Lake> {

@@ -390,6 +390,136 @@ async fn large_transactions_arrive_whole() {
     place.remove().await;
 }
 
+/// A slot belongs to all tables of a connection: what one of them has yet to get is kept while only others are followed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_that_are_left_out_for_a_while_lose_nothing() {
+    let feed =
+        |name: &str| format!("      - {{name: {name}, ingest: {{connector: postgres, connection: db, table: public.{name}}}}}\n");
+    let Some(place) = Place::new("parts", &[feed("a"), feed("b")].concat()).await else { return };
+    let mut sql = place.sql().await;
+    sql.query("create table a (id int primary key); create table b (id int primary key); create table c (id int primary key)")
+        .await
+        .unwrap();
+    let caught_up = async |more: &[&str]| {
+        let output = place.catch_up(more).await;
+        assert!(output.status.success(), "{}", text(&output));
+    };
+    let same = async |sql: &mut Wire, tables: &[&str]| {
+        let lake = place.lake().await;
+        for name in tables {
+            let theirs = rows_of_source(sql, &format!("select id from {name} order by id")).await;
+            assert_same(name, &theirs, &rows_of_lake(&lake, &format!("select id from shop.{name} order by id")).await);
+        }
+    };
+    caught_up(&[]).await;
+
+    for (id, more) in [&["--select", "source:shop.a"][..], &["--resnapshot", "--select", "source:shop.a"]].iter().enumerate() {
+        sql.query(&format!("insert into a values ({id}); insert into b values ({id})")).await.unwrap();
+        caught_up(more).await;
+        same(&mut sql, &["a"]).await;
+    }
+    // A table that is new comes alone, while the others have something to get.
+    let all = [feed("a"), feed("b"), feed("c")].concat();
+    place.write("models/sources.yml", &format!("sources:\n  - name: shop\n    tables:\n{all}"));
+    sql.query("insert into a values (10); insert into b values (10); insert into c values (10)").await.unwrap();
+    caught_up(&["--select", "source:shop.c"]).await;
+    caught_up(&[]).await;
+    same(&mut sql, &["a", "b", "c"]).await;
+
+    // One that was taken out of the project is let go of, and told of when it comes back.
+    place.write("models/sources.yml", &format!("sources:\n  - name: shop\n    tables:\n{}", feed("a")));
+    sql.query("insert into a values (20); insert into b values (20)").await.unwrap();
+    caught_up(&[]).await;
+    place.write("models/sources.yml", &format!("sources:\n  - name: shop\n    tables:\n{all}"));
+    let stopped = place.catch_up(&[]).await;
+    assert!(!stopped.status.success() && text(&stopped).contains("ingest-gap"), "{}", text(&stopped));
+    assert!(text(&stopped).contains("shop.b was not followed"), "{}", text(&stopped));
+    caught_up(&["--resnapshot", "--select", "source:shop.b source:shop.c"]).await;
+    sql.query("insert into a values (30); insert into b values (30)").await.unwrap();
+    caught_up(&[]).await;
+    same(&mut sql, &["a", "b", "c"]).await;
+    place.remove().await;
+}
+
+/// What the source calls otherwise from now on is not passed over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renamed_table_stops_the_ingest() {
+    let feeds = "      - {name: item, ingest: {connector: postgres, connection: db, table: public.item}}\n";
+    let Some(place) = Place::new("renamed", feeds).await else { return };
+    let mut sql = place.sql().await;
+    sql.query("create table item (id int primary key); insert into item values (1)").await.unwrap();
+    assert!(place.catch_up(&[]).await.status.success());
+    let mut command = place.headwater(&["ingest", "--for", "60s"]);
+    let following = tokio::task::spawn_blocking(move || command.output().unwrap());
+    until_followed(&mut sql).await;
+    sql.query("alter table item rename to other; insert into other values (2)").await.unwrap();
+    let stopped = following.await.unwrap();
+    assert!(!stopped.status.success() && text(&stopped).contains("ingest-table-replaced"), "{}", text(&stopped));
+    sql.query("alter table other rename to item").await.unwrap();
+    place.remove().await;
+}
+
+async fn until_followed(sql: &mut Wire) {
+    let active = "select 1 from pg_replication_slots where database = current_database() and not temporary and active";
+    while sql.query(active).await.unwrap().rows.is_empty() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Values that are only understood as text may come at any time into a stream that sends them in their binary form.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_column_that_needs_text_changes_how_values_are_sent() {
+    let feeds = "      - {name: item, ingest: {connector: postgres, connection: db, table: public.item}}\n";
+    let Some(place) = Place::new("as_text", feeds).await else { return };
+    let mut sql = place.sql().await;
+    sql.query("create table item (id int primary key, v text); insert into item values (1, 'a')").await.unwrap();
+    assert!(place.catch_up(&[]).await.status.success());
+    // Both come after the start of the stream; of the second column nothing is left when it is read.
+    sql.query(
+        "begin; insert into item values (2, 'b'); alter table item add column place point; \
+         insert into item values (3, 'c', '(1,2)'); commit; \
+         alter table item add column list int[]; insert into item values (4, 'd', '(3,4)', '{1,2,null}'); \
+         alter table item drop column place, drop column list",
+    )
+    .await
+    .unwrap();
+    let output = place.catch_up(&[]).await;
+    assert!(output.status.success(), "{}", text(&output));
+    let rows = "select id, v, place, list from shop.item order by id";
+    let row = |cells: [&str; 4]| cells.map(str::to_string).to_vec();
+    let wanted = [
+        row(["1", "a", "null", "null"]),
+        row(["2", "b", "null", "null"]),
+        row(["3", "c", "(1,2)", "null"]),
+        row(["4", "d", "(3,4)", "{1,2,NULL}"]),
+    ];
+    assert_same("item", &wanted, &rows_of_lake(&place.lake().await, rows).await);
+    place.remove().await;
+}
+
+/// Another slot's name is another place: what was told of the first says nothing of it, and what stands there is not ours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_of_another_name_is_not_ours() {
+    let feeds = "      - {name: item, ingest: {connector: postgres, connection: db, table: public.item}}\n";
+    let Some(place) = Place::new("slots", feeds).await else { return };
+    let mut sql = place.sql().await;
+    sql.query("create table item (id int primary key); insert into item values (1)").await.unwrap();
+    assert!(place.catch_up(&[]).await.status.success());
+    let foreign = format!("foreign_{}", std::process::id());
+    sql.query(&format!("select pg_create_logical_replication_slot('{foreign}', 'pgoutput')")).await.unwrap();
+    let profiles = fs::read_to_string(place.folder.path().join("profiles.yml")).unwrap();
+    place.write("profiles.yml", &profiles.replace("dbname:", &format!("slot: {foreign}, dbname:")));
+    for more in [&[][..], &["--resnapshot"], &["--accept-gap"]] {
+        let stopped = place.catch_up(more).await;
+        assert!(!stopped.status.success() && text(&stopped).contains("ingest-slot-foreign"), "{}", text(&stopped));
+    }
+    let mut reset = place.headwater(&["ingest", "reset"]);
+    assert!(reset.output().unwrap().status.success());
+    let slots = "select slot_name from pg_replication_slots where database = current_database()";
+    assert_eq!(rows_of_source(&mut sql, slots).await, [[foreign]]);
+    place.remove().await;
+}
+
 /// No path of another machine in a message.
 #[test]
 fn blocks_are_checked() {

@@ -33,7 +33,7 @@ pub fn run(args: &IngestArgs, session: &Session) -> Exit {
             }
             Some(IngestCommand::Reset(reset)) => {
                 let following = following(&reset.select, &[], session, &opened)?;
-                let Following { feeds, connections, lake } = &following;
+                let Following { feeds, connections, lake, .. } = &following;
                 tell(ingest::reset(feeds, connections, lake, reset.tables).await, session, &opened)
             }
         }
@@ -57,7 +57,7 @@ async fn follow(flags: &IngestFlags, session: &Session, opened: &Opened) -> Outc
         (None, true) => Limit::CaughtUp,
         (None, false) => Limit::None,
     };
-    let Following { feeds, connections, lake } = following(&flags.select, &flags.exclude, session, opened)?;
+    let Following { feeds, others, connections, lake } = following(&flags.select, &flags.exclude, session, opened)?;
     let cancel = CancellationToken::new();
     let trigger = cancel.clone();
     tokio::spawn(async move {
@@ -68,7 +68,7 @@ async fn follow(flags: &IngestFlags, session: &Session, opened: &Opened) -> Outc
     });
     let (accept_gap, resnapshot) = (flags.accept_gap, flags.resnapshot);
     let events = opened.events.clone();
-    let failures = ingest::run(Request { feeds, connections, lake, limit, accept_gap, resnapshot, events, cancel }).await;
+    let failures = ingest::run(Request { feeds, others, connections, lake, limit, accept_gap, resnapshot, events, cancel }).await;
     if failures.is_empty() {
         return Ok(Exit::Success);
     }

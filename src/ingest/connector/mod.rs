@@ -58,6 +58,11 @@ pub trait Source: Send + Sync {
     /// Checks that the source can go on from the tables' positions, and sets up what it needs; none for a table that has none.
     async fn prepare(&mut self, positions: &[Option<Position>], allowed: Permissions) -> Result<(), IngestError>;
 
+    /// Checks that a table lacks nothing which the source has been told it may forget; asked of each table after `prepare`.
+    fn check_followed(&self, _table: &str, _position: &Position) -> Result<(), IngestError> {
+        Ok(())
+    }
+
     /// Begins a moment at which tables are copied: all changes up to its position are in the copies, none after it.
     async fn begin_copies(&mut self) -> Result<Position, IngestError>;
 

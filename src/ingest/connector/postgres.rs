@@ -22,11 +22,11 @@ use futures::FutureExt;
 
 use self::catalog::{Catalog, Table};
 use self::stream::Stream;
-use self::transaction::Reader;
+use self::transaction::{NEEDS_TEXT, Reader};
 use super::{Connection, Connector, Copied, Description, Permissions, Source};
 use crate::ingest::IngestError;
 use crate::ingest::config::Feed;
-use crate::ingest::state::State;
+use crate::ingest::state::{State, Told};
 use crate::ingest::window::Window;
 use crate::lake::{Position, reached};
 use crate::wire::{Settings, Wire};
@@ -42,6 +42,8 @@ struct Postgres {
     /// For questions and statements.
     sql: Wire,
     tables: Vec<Table>,
+    /// The lake's tables that are followed.
+    followed: Vec<String>,
     catalog: Catalog,
     names: Names,
     state: State,
@@ -99,7 +101,8 @@ async fn open(connection: &Connection, feeds: &[Feed], state: State) -> Result<P
         tables.push(catalog::table(&mut sql, &catalog, feed).await?);
     }
     let (moment, stream, reader, told_at) = (None, None, None, None);
-    Ok(Postgres { settings, sql, tables, catalog, names, state, moment, stream, reader, told_at })
+    let followed = feeds.iter().flat_map(Feed::tables).collect();
+    Ok(Postgres { settings, sql, tables, followed, catalog, names, state, moment, stream, reader, told_at })
 }
 
 /// Values are written the same way whatever the server's or the role's settings say.
@@ -155,6 +158,10 @@ impl Source for Postgres {
         self.secure_slot(positions, allowed).await
     }
 
+    fn check_followed(&self, table: &str, position: &Position) -> Result<(), IngestError> {
+        self.check_known(table, lsn_in(position))
+    }
+
     async fn begin_copies(&mut self) -> Result<Position, IngestError> {
         self.begin_moment().await
     }
@@ -173,12 +180,17 @@ impl Source for Postgres {
     }
 
     async fn follow(&mut self) -> Result<(), IngestError> {
-        let binary = self.tables.iter().all(|table| table.is_binary);
-        let known = self.state.told.as_ref().map_or(0, |told| told.acknowledged);
-        let acknowledged = u64::try_from(known).unwrap_or_default();
+        let mut told = self.state.told.clone().unwrap_or_default();
+        let acknowledged = u64::try_from(told.acknowledged).unwrap_or_default();
+        let binary = !told.as_text && self.tables.iter().all(|table| table.is_binary);
+        // They are all copied and were looked at: none lacks anything up to there.
+        told.followed.extend(self.followed.iter().cloned());
+        if self.state.told.as_ref() != Some(&told) {
+            self.state.tell(told).await?;
+        }
         let settings = Settings { replication: true, ..self.settings.clone() };
         self.stream = Some(Stream::begin(&settings, &self.names, binary, acknowledged).await?);
-        self.reader = Some(Reader::new(self.tables.clone(), self.catalog.clone()));
+        self.reader = Some(Reader::new(self.tables.clone(), self.catalog.clone(), binary));
         Ok(())
     }
 
@@ -200,7 +212,13 @@ impl Source for Postgres {
                 stream.next().await?
             };
             for piece in pieces {
-                reader.take(&piece, window)?;
+                if let Err(error) = reader.take(&piece, window) {
+                    if error.code == NEEDS_TEXT {
+                        let told = self.state.told.clone().unwrap_or_default();
+                        self.state.tell(Told { as_text: true, ..told }).await?;
+                    }
+                    return Err(error);
+                }
             }
         }
     }
@@ -208,11 +226,15 @@ impl Source for Postgres {
     async fn acknowledge(&mut self, position: &Position, now: bool) -> Result<(), IngestError> {
         let lsn = lsn_in(position);
         let Some(stream) = &self.stream else { return Ok(()) };
+        if !self.state.waiting().is_empty() {
+            return Ok(());
+        }
         if lsn <= stream.acknowledged() || (!now && self.told_at.is_some_and(|told| told.elapsed() < TELL_EVERY)) {
             return Ok(());
         }
         let mut told = self.state.told.clone().unwrap_or_default();
         told.acknowledged = told.acknowledged.max(i64::try_from(lsn).unwrap_or(i64::MAX));
+        told.followed = self.followed.iter().cloned().collect();
         reached("before-told");
         self.state.tell(told).await?;
         reached("told");

@@ -152,13 +152,15 @@ pub async fn release(connection: &Connection, _feeds: &[Feed], mut state: State)
     let (settings, names) = settings(connection, state.warehouse())?;
     let mut sql = connected(&settings).await?;
     let mut lines = Vec::new();
-    if state.told.is_some() {
+    if let Some(told) = &state.told {
+        let system = Catalog::read(&mut sql).await?.system;
+        // Ours is the slot that was made, whatever the profile names by now; on another server none is.
         let query = format!(
             "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = {}",
-            literal(&names.slot)
+            literal(&told.place)
         );
-        if !sql.query(&query).await?.rows.is_empty() {
-            lines.push(format!("dropped the slot {}", quoted(&names.slot)));
+        if told.system == system && !sql.query(&query).await?.rows.is_empty() {
+            lines.push(format!("dropped the slot {}", quoted(&told.place)));
         }
         sql.query(&format!("drop publication if exists {}", quoted(&names.publication))).await?;
         lines.push(format!("dropped the publication {}", quoted(&names.publication)));

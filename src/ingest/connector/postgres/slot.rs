@@ -1,5 +1,7 @@
 //! The publication and the slot: made for the user, and looked at closely before they are trusted.
 
+use std::collections::BTreeSet;
+
 use super::catalog::{maybe, value};
 use super::{Postgres, literal, lsn_in, lsn_of, lsn_text, position, quoted};
 use crate::ingest::IngestError;
@@ -26,7 +28,8 @@ impl Postgres {
     pub(super) async fn lock(&mut self) -> Result<(), IngestError> {
         let query = format!("select pg_try_advisory_lock(hashtext('headwater ingest'), hashtext({}))", literal(&self.names.slot));
         if value(&mut self.sql, &query).await? == "t" {
-            return Ok(());
+            // Whoever had it may have gone on since this was read.
+            return Ok(self.state.reread().await?);
         }
         let message = format!("another process follows with the slot {} (or has just ended)", quoted(&self.names.slot));
         Err(IngestError::new("ingest-busy", message).passing())
@@ -106,12 +109,14 @@ impl Postgres {
                 "the server was set back (a restored backup, a standby that lost the end): copy anew with `--resnapshot`",
             ));
         }
+        // What is known of a slot of another name, or in another system, says nothing about this one.
+        let told = told.filter(|told| told.system == self.catalog.system && told.place == self.names.slot);
         match (self.slot().await?, told, least) {
-            (None, _, None) => self.make_slot().await,
+            (None, _, None) => self.make_slot(allowed).await,
             (None, told, Some(least)) => {
                 let from = told.map_or(least, |told| u64::try_from(told.acknowledged).unwrap_or_default().max(least));
                 self.gap(&format!("the replication slot {} is gone", quoted(&self.names.slot)), from, head, allowed)?;
-                self.make_slot().await
+                self.make_slot(allowed).await
             }
             (Some(slot), told, least) => self.check_slot(&slot, told, least, allowed).await,
         }
@@ -137,7 +142,7 @@ impl Postgres {
             let head = lsn_of(&value(&mut self.sql, "select pg_current_wal_flush_lsn()::text").await?)?;
             self.gap(&format!("the server has removed the log that the slot {name} needs"), from, head, allowed)?;
             self.drop_slot().await?;
-            return self.make_slot().await;
+            return self.make_slot(allowed).await;
         }
         let Some(told) = told else {
             let message = format!("the slot {name} is there, and nothing here knows of it");
@@ -146,16 +151,18 @@ impl Postgres {
                 literal(&self.names.slot)
             )));
         };
-        if told.making || (least.is_none() && !slot.is_active) {
+        let is_needed = least.is_some() || slot.is_active || !self.state.waiting().is_empty();
+        if told.making || !is_needed {
             self.drop_slot().await?;
-            return self.make_slot().await;
+            return self.make_slot(allowed).await;
         }
         let acknowledged = u64::try_from(told.acknowledged).unwrap_or_default();
         if slot.confirmed > acknowledged {
             let what = format!("the slot {name} was moved on or made anew by somebody else");
             self.gap(&what, acknowledged, slot.confirmed, allowed)?;
             let confirmed = i64::try_from(slot.confirmed).unwrap_or(i64::MAX);
-            self.state.tell(Told { acknowledged: confirmed, ..told }).await?;
+            let followed = self.accepted(allowed);
+            self.state.tell(Told { acknowledged: confirmed, followed, ..told }).await?;
         }
         Ok(())
     }
@@ -179,14 +186,31 @@ impl Postgres {
     }
 
     /// Makes the lasting slot. That it is being made is on disk first: a slot found later is then known to be ours.
-    async fn make_slot(&mut self) -> Result<(), IngestError> {
-        let (place, system) = (self.names.slot.clone(), self.catalog.system.clone());
-        self.state.tell(Told { system: system.clone(), place: place.clone(), making: true, acknowledged: 0 }).await?;
+    async fn make_slot(&mut self, allowed: Permissions) -> Result<(), IngestError> {
+        let (place, system, followed) = (self.names.slot.clone(), self.catalog.system.clone(), self.accepted(allowed));
+        let told = Told { system, place: place.clone(), making: true, followed, ..Told::default() };
+        self.state.tell(told.clone()).await?;
         let sql = format!("select lsn::text from pg_create_logical_replication_slot({}, 'pgoutput')", literal(&place));
         let start = value(&mut self.sql, &sql).await.map_err(|error| refused(error, &sql))?;
         reached("slot-made");
         let acknowledged = i64::try_from(lsn_of(&start)?).unwrap_or(i64::MAX);
-        self.state.tell(Told { system, place, making: false, acknowledged }).await
+        self.state.tell(Told { making: false, acknowledged, ..told }).await
+    }
+
+    /// The tables that go on behind lost changes, because the user says so; all others have to be looked at.
+    fn accepted(&self, allowed: Permissions) -> BTreeSet<String> {
+        if allowed.accept_gap { self.followed.iter().cloned().collect() } else { BTreeSet::new() }
+    }
+
+    /// A table that was left out while the slot moved on lacks what was passed meanwhile.
+    pub(super) fn check_known(&self, table: &str, at: u64) -> Result<(), IngestError> {
+        let Some(told) = &self.state.told else { return Ok(()) };
+        let acknowledged = u64::try_from(told.acknowledged).unwrap_or_default();
+        if told.followed.contains(table) || at >= acknowledged {
+            return Ok(());
+        }
+        let what = format!("{table} was not followed while the slot {} moved on", quoted(&self.names.slot));
+        self.gap(&what, at, acknowledged, Permissions::default())
     }
 
     /// A temporary slot whose exported snapshot is the moment of the copies.

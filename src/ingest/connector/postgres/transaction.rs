@@ -12,9 +12,13 @@ use crate::ingest::IngestError;
 use crate::ingest::piece::Settlement;
 use crate::ingest::rows::{Change, Layout, Op, Origin, Rows};
 use crate::ingest::window::Window;
+use crate::name::quote_identifier;
 
 /// Microseconds between 1970 and 2000, from which the server counts.
 const EPOCH_2000_MICROS: i64 = 946_684_800_000_000;
+
+/// The code of the failure that another stream, with values as text, does not have.
+pub const NEEDS_TEXT: &str = "ingest-needs-text";
 
 /// A followed table with the columns that its rows have now.
 struct Known {
@@ -41,6 +45,8 @@ struct Open {
 pub struct Reader {
     tables: Vec<Arc<Table>>,
     catalog: Catalog,
+    /// Whether values come in their binary form.
+    is_binary: bool,
     relations: Relations,
     /// The transaction between `Begin` and `Commit`.
     current: Option<Origin>,
@@ -50,10 +56,10 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub fn new(tables: Vec<Table>, catalog: Catalog) -> Self {
+    pub fn new(tables: Vec<Table>, catalog: Catalog, is_binary: bool) -> Self {
         let (relations, open) = (Relations::new(), BTreeMap::new());
         let tables = tables.into_iter().map(Arc::new).collect();
-        Self { tables, catalog, relations, current: None, open, streamed: None }
+        Self { tables, catalog, is_binary, relations, current: None, open, streamed: None }
     }
 
     /// Whether the window holds whole transactions only.
@@ -144,7 +150,9 @@ impl Reader {
 
     /// Other columns from now on; in a transaction that is open, only there until it commits.
     fn relation(&mut self, relation: &Relation) -> Result<(), IngestError> {
-        let number = self.tables.iter().position(|table| table.schema == relation.schema && table.name == relation.name);
+        let is_named = |table: &Arc<Table>| table.schema == relation.schema && table.name == relation.name;
+        let number = self.tables.iter().position(|table| table.oid == relation.oid);
+        let number = number.or_else(|| self.tables.iter().position(is_named));
         let known = match number {
             None => None,
             Some(number) => Some(Arc::new(self.known(number, relation)?)),
@@ -162,7 +170,17 @@ impl Reader {
             return Err(IngestError::new("ingest-table-replaced", message)
                 .help("copy it anew with `headwater ingest --resnapshot --select source:…`"));
         }
+        if table.schema != relation.schema || table.name != relation.name {
+            let now = format!("{}.{}", quote_identifier(&relation.schema), quote_identifier(&relation.name));
+            let message = format!("{} was renamed in the source: it is {now} now", table.quoted());
+            return Err(IngestError::new("ingest-table-replaced", message)
+                .help("give it its name back; or follow it under the new one, as another source's table, which copies it anew"));
+        }
         let (layout, places, kinds) = table.read_plan(&self.catalog, &relation.columns);
+        if self.is_binary && !kinds.iter().all(Kind::is_binary) {
+            let message = format!("{} has a column now whose values are read as text", table.quoted());
+            return Err(IngestError::new(NEEDS_TEXT, message).passing());
+        }
         let place = |name: &String| relation.columns.iter().position(|column| column.name == *name);
         let key: Option<Vec<usize>> = table.key.iter().map(place).collect();
         let key = key.ok_or_else(|| {
