@@ -247,6 +247,7 @@ pub fn write_parsed(world: &dyn World, loaded: &Loaded, invocation: &Invocation)
 /// Renews `manifest.json` without loading the project, if at most the text of some models has changed since that was written.
 /// Gives the warnings that parsing would give; none if there is something to parse.
 pub fn renew_manifest(world: &dyn World, project: &Project, invocation: &Invocation) -> Option<Vec<Diagnostic>> {
+    world.stamp(&project.target_path.join("semantic_manifest.json")).ok()?;
     let mut renewal = cache::renewal(world, project, invocation)?;
     artifact::renew_manifest(&project.target_path.join("manifest.json"), &metadata(invocation), &renewal.nodes).ok()?;
     let diagnostics = std::mem::take(&mut renewal.diagnostics);

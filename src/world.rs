@@ -22,8 +22,8 @@ pub struct Stamp {
 pub trait World: Send + Sync {
     /// The whole file as bytes.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// Every file below `folder`, in order of their paths; an absent folder holds none. Links to folders are passed over, links to
-    /// files are files, and so is a link that leads nowhere: whoever reads it can say so.
+    /// Every file below `folder`, in order of their paths; an absent folder holds none. Links to folders are passed over, links
+    /// to files are files, and so is a link that leads nowhere: whoever reads it can say so.
     fn walk(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
     /// As [`walk`](Self::walk), but through links to folders too, as local packages are installed.
     fn walk_linked(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {

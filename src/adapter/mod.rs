@@ -58,8 +58,8 @@ pub enum IncrementalWrite {
         keys: Vec<String>,
         predicates: Vec<String>,
     },
-    /// Rows whose `keys` (columns, or SQL over the columns) have values that the new rows have too are replaced by the new rows, nulls
-    /// being a value; without keys, all rows. One commit.
+    /// Rows whose `keys` (columns, or SQL over the columns) have values that the new rows have too are replaced by the new rows,
+    /// nulls being a value; without keys, all rows. One commit.
     InsertOverwrite {
         keys: Vec<String>,
     },

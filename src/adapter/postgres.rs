@@ -1,5 +1,5 @@
-//! PostgreSQL. Nodes are built by the materialization macros, each on a connection of its own; what the engine is asked besides is
-//! answered from its catalog.
+//! PostgreSQL. Nodes are built by the materialization macros, each on a connection of its own; what the engine is asked besides
+//! is answered from its catalog.
 
 mod session;
 mod value;

@@ -23,7 +23,8 @@ pub fn write_manifest(path: &Path, manifest: &Manifest, dag: &Dag, metadata: &Ar
     super::write_json(path, &ManifestFile { manifest, dag, metadata })
 }
 
-/// Gives a written `manifest.json` the metadata of another invocation, and `nodes` in place of those of their ids, all or nothing.
+/// Gives a written `manifest.json` the metadata of another invocation, and `nodes` in place of those of their ids, all or
+/// nothing.
 ///
 /// # Errors
 /// `InvalidData` for a file that is not as [`write_manifest`] writes it, or has no such nodes.
@@ -54,8 +55,8 @@ pub fn renew_manifest(path: &Path, metadata: &ArtifactMetadata, nodes: &[Node]) 
     })
 }
 
-/// Where a node stands in the file's text. Its id in quotes, followed by an object that begins like a node, stands nowhere else: in
-/// the text of another resource the quotes would be escaped.
+/// Where a node stands in the file's text. Its id in quotes, followed by an object that begins like a node, stands nowhere else:
+/// in the text of another resource the quotes would be escaped.
 fn entry_of<'n>(text: &[u8], node: &'n Node) -> io::Result<(Range<usize>, &'n Node)> {
     let key = format!("{}:", serde_json::to_string(&node.unique_id)?);
     let start = memchr::memmem::find(text, format!("{key}{{\"database\":").as_bytes());

@@ -3,8 +3,8 @@
 //! Three files: the index (what the manifest came from, file by file), the manifest itself, and a mark that says which
 //! `manifest.json` was written from it. A kept manifest is used when the program, the project's settings and target, every file,
 //! and every answer that templates got from outside (variables, environment, flags) are as they were; a model whose text changed,
-//! but not what it asks for, is exchanged in place. In every other case the project is parsed anew. A project whose templates read
-//! the clock is never kept.
+//! but not what it asks for, is exchanged in place. In every other case the project is parsed anew. A project whose templates
+//! read the clock is never kept.
 
 mod edit;
 mod files;
@@ -90,7 +90,8 @@ struct Mark {
     exchanged: Exchanged,
 }
 
-/// Models whose text was exchanged after the manifest was kept: their files as messages name them, and the sha256 of their content.
+/// Models whose text was exchanged after the manifest was kept: their files as messages name them, and the sha256 of their
+/// content.
 type Exchanged = BTreeMap<String, String>;
 
 /// The manifest of a project: a kept one where it still holds, else parsed anew and kept.

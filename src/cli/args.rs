@@ -315,8 +315,8 @@ impl IndirectSelection {
 /// Which stretch of time is worked on.
 #[derive(Args, Debug, Clone, Default)]
 pub struct WindowFlags {
-    /// Read only the rows of a stretch of time from refs and sources with an `event_time`: '3 days' (up to now) or '{start: 2024-09-01,
-    /// end: 2024-09-08}' [env: DBT_SAMPLE]
+    /// Read only the rows of a stretch of time from refs and sources with an `event_time`: '3 days' (up to now) or '{start:
+    /// 2024-09-01, end: 2024-09-08}' [env: DBT_SAMPLE]
     #[arg(long, value_name = "WINDOW")]
     pub sample: Option<String>,
     /// Where the batches of microbatch models begin, in UTC; with --event-time-end [env: DBT_EVENT_TIME_START]
@@ -342,8 +342,8 @@ pub struct RunFlags {
     pub no_empty: bool,
     #[command(flatten)]
     pub windows: WindowFlags,
-    /// With build: publish a new version of a node only when its tests have passed; until then, and if they fail, readers have the
-    /// version before
+    /// With build: publish a new version of a node only when its tests have passed; until then, and if they fail, readers have
+    /// the version before
     #[arg(long)]
     pub audit: bool,
     /// Keep the rows that fail tests in tables [env: DBT_STORE_FAILURES]

@@ -41,7 +41,7 @@ const BEHAVIOURS: [(&str, bool); 24] = [
 ];
 
 /// Flags of every command that change nothing here, as they are when nothing is typed.
-const ACCEPTED: [(&str, bool); 14] = [
+const ACCEPTED: [(&str, bool); 13] = [
     ("cache_selected_only", false),
     ("hints_enabled", true),
     ("macro_debugging", false),
@@ -55,7 +55,6 @@ const ACCEPTED: [(&str, bool); 14] = [
     ("use_colors_file", true),
     ("use_fast_test_edges", false),
     ("use_v2_parser", false),
-    ("version_check", true),
 ];
 
 /// Flags that dbt leaves out while they are off.

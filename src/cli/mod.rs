@@ -29,8 +29,8 @@ use session::Session;
 /// What `--version` prints: our own version and the version of dbt whose format is spoken.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (dbt 1.12.6 format)");
 
-/// The stack of every thread that may plan SQL, whose trees are as deep as the longest chain of operators. Only what is used of it
-/// takes memory.
+/// The stack of every thread that may plan SQL, whose trees are as deep as the longest chain of operators. Only what is used of
+/// it takes memory.
 const STACK_BYTES: usize = 128 << 20;
 
 /// How a command ended, as dbt's exit codes have it.

@@ -1,4 +1,5 @@
-//! Stretches of time: the batches of microbatch models, and the window of `--sample`. Pure arithmetic on UTC, with dbt's rounding.
+//! Stretches of time: the batches of microbatch models, and the window of `--sample`. Pure arithmetic on UTC, with dbt's
+//! rounding.
 
 use chrono::{DateTime, Datelike, Days, DurationRound, Months, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value as Json, json};
@@ -135,8 +136,8 @@ pub struct BatchPlan<'a> {
 }
 
 impl BatchPlan<'_> {
-    /// The batches in order, at least one: without a start from the command line they begin at `begin`, or `lookback` batches before
-    /// the current one where the table is there.
+    /// The batches in order, at least one: without a start from the command line they begin at `begin`, or `lookback` batches
+    /// before the current one where the table is there.
     ///
     /// # Errors
     /// What the model's config lacks, as a sentence.

@@ -118,7 +118,7 @@ impl Introspect for AdapterIntrospect {
     fn query_columns(&self, sql: &str) -> Outcome<Vec<ColumnType>> {
         let columns = self.adapter.driver_columns(self.query(sql)?.columns);
         for code in columns.iter().filter_map(|column| column.data_type.strip_prefix("unknown type_code ")) {
-            let message = format!("The `type_code` {code} was not recognized: a contract that fails on it names the number");
+            let message = format!("The `type_code` {code} was not recognized: it has no name in a contract's table");
             self.events.emit(Event::Diagnostic(Diagnostic::warning("type-code-unknown", message)));
         }
         Ok(columns)

@@ -118,7 +118,8 @@ impl CompileScope {
         Ok(RefAnswer { relation, relation_type: Some(RelationType::Ephemeral), rendered })
     }
 
-    /// What is read in place of a relation: no rows under `--empty`, the rows of a stretch of time for a batch and under `--sample`.
+    /// What is read in place of a relation: no rows under `--empty`, the rows of a stretch of time for a batch and under
+    /// `--sample`.
     fn narrowed(&self, relation: &Relation, config: &JsonMap, columns: &IndexMap<String, Column>) -> Option<String> {
         let empty = self.context.flags.empty.then(|| empty_subquery(relation));
         let filtered = |window: Window| {

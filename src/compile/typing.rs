@@ -1,7 +1,7 @@
 //! Typing: every node's query planned over its parents' columns, with nothing run and no warehouse needed.
 //!
-//! A parent's columns come from its own plan, a seed's from its file, a source's from its declaration or the warehouse. Where they
-//! are not known, what reads them is not typed, which is no mistake; so it goes down the graph.
+//! A parent's columns come from its own plan, a seed's from its file, a source's from its declaration or the warehouse. Where
+//! they are not known, what reads them is not typed, which is no mistake; so it goes down the graph.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,5 +1,5 @@
-//! Write-audit-publish: under `build --audit`, what a node wrote is seen by this run only until the tests of the node have passed.
-//! Then it is published in one commit; otherwise readers keep what they had, and the node's result says so.
+//! Write-audit-publish: under `build --audit`, what a node wrote is seen by this run only until the tests of the node have
+//! passed. Then it is published in one commit; otherwise readers keep what they had, and the node's result says so.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,8 +33,8 @@ struct Gate {
 }
 
 impl Audit {
-    /// Which tests of the plan decide on which nodes: a test decides on the lowest of the nodes it reads; one that is written at a node
-    /// decides on that node alone, if it is among them.
+    /// Which tests of the plan decide on which nodes: a test decides on the lowest of the nodes it reads; one that is written at
+    /// a node decides on that node alone, if it is among them.
     pub fn of(run: &RunRequest, builds: impl Fn(&Node) -> bool) -> Option<Self> {
         if !run.settings.audit || run.plan.verb != Verb::Build {
             return None;
@@ -161,7 +161,8 @@ async fn decide(session: &Session, audit: &Audit, id: &UniqueId, passed: bool) -
     }
 }
 
-/// Readers keep what they have. That it could not be cleared away is no news for the person who waits for the run: nobody sees it.
+/// Readers keep what they have. That it could not be cleared away is no news for the person who waits for the run: nobody sees
+/// it.
 async fn discard(session: &Session, node: &Node) {
     let _ = session.run.adapter.discard(&node.relation()).await;
 }

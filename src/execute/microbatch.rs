@@ -53,8 +53,8 @@ struct Ended {
     done: bool,
 }
 
-/// Whether the node is run batch by batch here. A project with a strategy macro of its own for microbatch models asks for that by a
-/// behaviour flag; otherwise its macro gets all rows at once, as before dbt had batches.
+/// Whether the node is run batch by batch here. A project with a strategy macro of its own for microbatch models asks for that by
+/// a behaviour flag; otherwise its macro gets all rows at once, as before dbt had batches.
 pub(super) fn applies(session: &Session, node: &Node) -> bool {
     let has_own_macro = || strategy_macro(node, &session.run.manifest).is_some();
     is_microbatch(node)

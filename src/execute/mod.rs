@@ -99,8 +99,8 @@ pub struct RunSettings {
     pub event_time_end: Option<DateTime<Utc>>,
     /// When the command began: microbatch models end there. `retry` sets it to the beginning of the run it repeats.
     pub started_at: Option<DateTime<Utc>>,
-    /// The batches that `retry` runs of each microbatch model: what `batch_results` of its entry in `run_results.json` holds, read by
-    /// [`EarlierBatches::from_json`]. A model that is not in it has the batches of any run.
+    /// The batches that `retry` runs of each microbatch model: what `batch_results` of its entry in `run_results.json` holds,
+    /// read by [`EarlierBatches::from_json`]. A model that is not in it has the batches of any run.
     pub batches: BTreeMap<UniqueId, EarlierBatches>,
     /// `--defer`: the nodes that are read from another place than their own.
     pub deferred: Arc<HashMap<UniqueId, Relation>>,

@@ -1,5 +1,5 @@
-//! Incremental strategies of the project's own: a macro `get_incremental_<name>_sql` writes the statements that move new rows from a
-//! temporary table into the model's.
+//! Incremental strategies of the project's own: a macro `get_incremental_<name>_sql` writes the statements that move new rows
+//! from a temporary table into the model's.
 
 use std::sync::Arc;
 

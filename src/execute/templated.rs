@@ -20,8 +20,8 @@ use crate::manifest::Node;
 use crate::name::{ResourceType, UniqueId};
 use crate::result::Status;
 
-/// The macro that builds the node, where a macro does: one that the project or a package brings, or, for an adapter that builds by
-/// macros, the built-in one.
+/// The macro that builds the node, where a macro does: one that the project or a package brings, or, for an adapter that builds
+/// by macros, the built-in one.
 pub(super) fn macro_of(session: &Session, node: &Node) -> Option<UniqueId> {
     let name = match node.resource_type {
         ResourceType::Test => "test",

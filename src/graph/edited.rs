@@ -8,8 +8,8 @@ use crate::manifest::{Manifest, Node, OtherResource, Source};
 use crate::name::UniqueId;
 use crate::source::Location;
 
-/// The nodes, sources and unit tests of `new` that `old` lacks or has otherwise, in the manifest's order; a node whose macros changed,
-/// at whatever depth, counts too. Where in its file something stands does not.
+/// The nodes, sources and unit tests of `new` that `old` lacks or has otherwise, in the manifest's order; a node whose macros
+/// changed, at whatever depth, counts too. Where in its file something stands does not.
 pub fn edited(old: &Manifest, new: &Manifest) -> IndexSet<UniqueId> {
     let macros = edited_macros(old, new);
     let calls_edited = |ids: &[UniqueId]| ids.iter().any(|id| macros.contains(id));

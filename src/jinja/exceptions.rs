@@ -77,14 +77,14 @@ fn contract(_root: &Arc<Root>, _state: &mut State<'_, '_>, args: &Arguments<'_>)
     };
     let (declared, given) = (columns(0, "yaml_columns")?, columns(1, "sql_columns")?);
     if declared.is_empty() {
-        let message = "This model has an enforced contract, and its 'columns' specification is missing";
+        let message = "The contract of this model is enforced, but no `columns` are given for it";
         return Err(raised("contract-broken", message.to_string()));
     }
     Err(raised(
         "contract-broken",
         format!(
-            "This model has an enforced contract that failed.\nPlease ensure the name, data_type, and number of columns in your \
-             contract match the columns in your model's definition.\n\n{}",
+            "This model has an enforced contract that failed.\nIts columns and those of the query must be as many, with \
+             the same names and types:\n\n{}",
             mismatches(&declared, &given)
         ),
     ))

@@ -1,5 +1,5 @@
-//! What templates read, while parsing, of what may differ from one call of a command to the next. A parsed project can be used again
-//! as long as these answers stay the same.
+//! What templates read, while parsing, of what may differ from one call of a command to the next. A parsed project can be used
+//! again as long as these answers stay the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,8 @@
 //! Versions held back: what a table's log would say next is kept in memory until it is published in one commit.
 //!
-//! A store in front of the warehouse's own. While a relation is held, entries of its log and of the catalog are written to memory and
-//! read from there, so everything of this process that asks for the relation sees the new version, and nobody else does. Data files are
-//! written as ever: no entry of the real log names them, so a process that dies leaves only files for the sweep.
+//! A store in front of the warehouse's own. While a relation is held, entries of its log and of the catalog are written to memory
+//! and read from there, so everything of this process that asks for the relation sees the new version, and nobody else does. Data
+//! files are written as ever: no entry of the real log names them, so a process that dies leaves only files for the sweep.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

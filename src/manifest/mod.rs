@@ -143,8 +143,8 @@ pub struct Compiled {
     pub lineage: Option<Arc<NodeLineage>>,
 }
 
-/// A model, analysis, test, snapshot, seed, function or operation. What serde skips here is kept apart (`stored`): much of it is the same in many
-/// nodes.
+/// A model, analysis, test, snapshot, seed, function or operation. What serde skips here is kept apart (`stored`): much of it is
+/// the same in many nodes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct Node {

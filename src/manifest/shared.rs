@@ -22,9 +22,7 @@ impl SharedMap {
     pub fn into_map(self) -> JsonMap {
         Arc::unwrap_or_clone(self.0)
     }
-}
 
-impl SharedMap {
     /// Where the object lies: the same for all that share it.
     pub(super) fn address(&self) -> *const u8 {
         Arc::as_ptr(&self.0).cast()

@@ -119,8 +119,8 @@ struct KeptNode<N, C> {
     columns: Vec<C>,
 }
 
-/// A column's key, name and description; type, quoting and granularity; constraints, tags and docs blocks; the numbers of meta, config
-/// and what else it has.
+/// A column's key, name and description; type, quoting and granularity; constraints, tags and docs blocks; the numbers of meta,
+/// config and what else it has.
 type KeptColumnRef<'a> = (
     (&'a str, &'a str, &'a str),
     (Option<&'a str>, Option<bool>, Option<&'a str>),

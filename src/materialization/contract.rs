@@ -68,8 +68,8 @@ pub fn check(node: &Node, declared: &[ColumnType], given: &[ColumnType]) -> Outc
     Diagnostic::error(
         "contract-broken",
         format!(
-            "This model has an enforced contract that failed.\nPlease ensure the name, data_type, and number of columns in your \
-             contract match the columns in your model's definition.\n\n{}",
+            "This model has an enforced contract that failed.\nIts columns and those of the query must be as many, with \
+             the same names and types:\n\n{}",
             table(&differences)
         ),
     )

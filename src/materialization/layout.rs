@@ -17,8 +17,8 @@ pub(super) struct Layout {
 
 /// The layout a node's config asks for.
 ///
-/// A list or a text names columns. BigQuery's `{field, data_type, granularity}` and `{field, range}` cut a column into stretches: the
-/// table is then sorted by the column instead of split by each of its values.
+/// A list or a text names columns. BigQuery's `{field, data_type, granularity}` and `{field, range}` cut a column into stretches:
+/// the table is then sorted by the column instead of split by each of its values.
 pub(super) fn layout(node: &Node) -> Layout {
     let config = |keys: &[&str]| keys.iter().find_map(|key| node.config.get(*key).filter(|value| !value.is_null())).cloned();
     let mut cluster_by = columns_and_others(config(&["cluster_by", "liquid_clustered_by"]).as_ref()).0;

@@ -81,7 +81,8 @@ fn package_folder(folder: &Path) -> std::io::Result<PathBuf> {
     Ok(here)
 }
 
-/// A digest of all files below a folder: paths and contents in order of the paths. It does not change when an archive is packed anew.
+/// A digest of all files below a folder: paths and contents in order of the paths. It does not change when an archive is packed
+/// anew.
 pub fn digest(folder: &Path) -> std::io::Result<String> {
     let mut all = Sha256::new();
     for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {

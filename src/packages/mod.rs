@@ -1,8 +1,8 @@
 //! Packages: what `packages.yml` or `dependencies.yml` lists, resolved to exact versions, kept in `package-lock.yml` and put into
 //! the packages folder. The only stage that reaches the network, and only when asked to (`deps`).
 //!
-//! Follows dbt's `deps` (<https://docs.getdbt.com/reference/commands/deps>): the same files, the same lock file with the same hash, so
-//! that a lock made by dbt is taken as it is. What is unpacked cannot leave its folder: see [`archive`].
+//! Follows dbt's `deps` (<https://docs.getdbt.com/reference/commands/deps>): the same files, the same lock file with the same
+//! hash, so that a lock made by dbt is taken as it is. What is unpacked cannot leave its folder: see [`archive`].
 
 mod add;
 mod archive;

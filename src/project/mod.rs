@@ -67,8 +67,8 @@ pub struct Target {
     pub target_name: String,
     /// What does the work: `datafusion`, `postgres` …
     pub engine: String,
-    /// `target.type` and `adapter.type()`: the engine's name, or that of the system it stands in for, as the project's own macros ask
-    /// for it.
+    /// `target.type` and `adapter.type()`: the engine's name, or that of the system it stands in for, as the project's own macros
+    /// ask for it.
     pub adapter_type: String,
     pub database: String,
     pub schema: String,

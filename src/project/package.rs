@@ -156,8 +156,8 @@ pub struct ListedPackages {
     pub entries: Vec<Yaml>,
 }
 
-/// The list in the folder's `packages.yml` or `dependencies.yml`; none where neither has one. `root` is the project's folder, from
-/// which messages name files.
+/// The list in the folder's `packages.yml` or `dependencies.yml`; none where neither has one. `root` is the project's folder,
+/// from which messages name files.
 pub fn package_list(world: &dyn World, root: &Path, folder: &Path) -> Outcome<Option<ListedPackages>> {
     let mut found = None;
     for (file, rendered) in [("packages.yml", true), ("dependencies.yml", false)] {

@@ -333,8 +333,8 @@ fn unknown_settings(output: &Yaml) -> impl Iterator<Item = Diagnostic> {
     })
 }
 
-/// What does the work of a target, and the name that its project knows it by. The embedded engine does that of profiles for DuckDB
-/// too, and stands in for the system that `acts_as` names.
+/// What does the work of a target, and the name that its project knows it by. The embedded engine does that of profiles for
+/// DuckDB too, and stands in for the system that `acts_as` names.
 fn engine(written: &str, settings: &JsonMap) -> (String, String) {
     match written {
         EMBEDDED | "headwater" => {

@@ -1,14 +1,17 @@
 //! Functions of the project: what property files say of them, and which function a call means.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value as Json, json};
 
 use crate::diagnostic::{Diagnostic, Outcome};
-use crate::manifest::{FunctionDetail, JsonMap, Node};
+use crate::manifest::{FunctionDetail, JsonMap};
 use crate::name::UniqueId;
 use crate::parse::{ParsedProperty, location_at};
 
 use super::Resolver;
 use super::columns::{objects, text};
+use super::link::Asker;
 use super::lookup::packages_to_search;
 use super::patch::Patch;
 
@@ -36,8 +39,13 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    /// The function that a call in `package` means; none, with a diagnostic, if there is none.
-    pub(super) fn function_id(&mut self, call: &[String], node: &Node) -> Option<UniqueId> {
+    /// The function that a call means; none, with a diagnostic, if there is none. `by_name` has the first function of each name.
+    pub(super) fn function_id(
+        &mut self,
+        call: &[String],
+        caller: &Asker,
+        by_name: &BTreeMap<String, UniqueId>,
+    ) -> Option<UniqueId> {
         let (name, package) = match call {
             [name] => (name, None),
             [package, name] => (name, Some(package.as_str())),
@@ -45,10 +53,10 @@ impl Resolver<'_> {
         };
         let root = self.project.name.clone();
         let id = |package: &str| UniqueId::from(format!("function.{package}.{name}"));
-        let searched = packages_to_search(&root, &node.package_name, package);
+        let searched = packages_to_search(&root, &caller.package, package);
         let found = searched.iter().find_map(|package| match package {
             Some(package) => Some(id(package)).filter(|id| self.manifest.nodes.contains_key(id)),
-            None => self.manifest.functions().find(|function| function.name == *name).map(|function| function.unique_id.clone()),
+            None => by_name.get(name).cloned(),
         });
         if found.is_none() {
             let disabled = self
@@ -57,9 +65,9 @@ impl Resolver<'_> {
                 .keys()
                 .any(|id| id.kind() == "function" && id.as_str().ends_with(&format!(".{name}")));
             let reason = if disabled { "is disabled" } else { "does not exist" };
-            let message = format!("{} `{}` calls the function `{name}`, which {reason}", node.resource_type, node.name);
-            let known = self.manifest.functions().map(|function| function.name.as_str());
-            let mistake = Diagnostic::error("function-not-found", message).at(node.location.clone()).suggest(name, known);
+            let message = format!("{} `{}` calls the function `{name}`, which {reason}", caller.kind, caller.name);
+            let known = by_name.keys().map(String::as_str);
+            let mistake = Diagnostic::error("function-not-found", message).at(caller.location.clone()).suggest(name, known);
             self.diagnostics.push(mistake);
         }
         found

@@ -1,5 +1,7 @@
 //! References become edges: `depends_on.nodes` of every node and exposure, with a diagnostic where a name leads nowhere.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value as Json;
 
 use crate::diagnostic::Diagnostic;
@@ -12,13 +14,13 @@ use super::Resolver;
 use super::lookup::{Found, SourceLookup, packages_to_search};
 
 /// Who refers to something.
-struct Asker {
+pub(super) struct Asker {
     id: UniqueId,
-    kind: ResourceType,
-    name: String,
-    package: String,
+    pub(super) kind: ResourceType,
+    pub(super) name: String,
+    pub(super) package: String,
     group: Option<String>,
-    location: Location,
+    pub(super) location: Location,
 }
 
 impl Asker {
@@ -60,13 +62,22 @@ impl Resolver<'_> {
 
     /// Calls of functions come after refs.
     fn link_functions(&mut self) {
-        let callers = self.manifest.nodes.values().filter(|node| !node.functions.is_empty()).cloned().collect::<Vec<Node>>();
-        for caller in callers {
+        let callers = self.manifest.nodes.values().filter(|node| !node.functions.is_empty());
+        let callers: Vec<(Asker, Vec<Vec<String>>)> =
+            callers.map(|node| (Asker::of_node(node), node.functions.clone())).collect();
+        if callers.is_empty() {
+            return;
+        }
+        let mut by_name = BTreeMap::new();
+        for function in self.manifest.functions() {
+            by_name.entry(function.name.clone()).or_insert_with(|| function.unique_id.clone());
+        }
+        for (caller, calls) in callers {
             let mut targets = Vec::new();
-            for call in &caller.functions {
-                targets.extend(self.function_id(call, &caller));
+            for call in &calls {
+                targets.extend(self.function_id(call, &caller, &by_name));
             }
-            if let Some(node) = self.manifest.nodes.get_mut(&caller.unique_id) {
+            if let Some(node) = self.manifest.nodes.get_mut(&caller.id) {
                 add(&mut node.depends_on, targets);
             }
         }

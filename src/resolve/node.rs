@@ -202,7 +202,7 @@ impl Resolver<'_> {
                 let capture = capture_text(&text, self.jinja, scope)?;
                 if node.resource_type == ResourceType::Seed && !(capture.refs.is_empty() && capture.sources.is_empty()) {
                     let message = format!(
-                        "Seeds cannot depend on other nodes: the {key} of `{}` calls `ref` or `source`, itself or through a macro",
+                        "Seeds cannot depend on other nodes: {key} of `{}` calls `ref` or `source`, itself or through a macro",
                         node.name
                     );
                     return Diagnostic::error("seed-hook", message).at(node.location.clone()).fail();

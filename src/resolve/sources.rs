@@ -374,7 +374,8 @@ fn external(given: &JsonMap) -> JsonMap {
     external
 }
 
-/// `ingest:` of the table over that of its source; both may also stand in `meta`, where dbt has a place for keys it does not know.
+/// `ingest:` of the table over that of its source; both may also stand in `meta`, where dbt has a place for keys it does not
+/// know.
 fn ingest(above: &JsonMap, table: &JsonMap, config: &JsonMap) -> Option<JsonMap> {
     let in_meta = config.get("meta").and_then(|meta| meta.get("ingest"));
     let own = table.get("ingest").or(in_meta)?.as_object()?;

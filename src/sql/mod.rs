@@ -40,7 +40,8 @@ pub use user_function::{FunctionArgument, FunctionSource, Functions, SqlFunction
 /// A mistake in a statement, with the place where it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlError {
-    /// Stable kebab-case name: `sql-parse`, `column-not-found`, `type-mismatch` …; `sql-plan` for all that has no name of its own.
+    /// Stable kebab-case name: `sql-parse`, `column-not-found`, `type-mismatch` …; `sql-plan` for all that has no name of its
+    /// own.
     pub code: &'static str,
     /// What is wrong, one sentence without a final full stop.
     pub message: String,

@@ -118,8 +118,8 @@ pub async fn plan_typed(state: &SessionState, from: &dyn Tables, sql: &str) -> R
     }
 }
 
-/// The type a column is given out and stored as: those that PostgreSQL and Delta have. DataFusion counts rows without a sign and some
-/// of its functions give nanoseconds; an untyped null is text.
+/// The type a column is given out and stored as: those that PostgreSQL and Delta have. DataFusion counts rows without a sign and
+/// some of its functions give nanoseconds; an untyped null is text.
 fn stored_type(data_type: &DataType) -> Option<DataType> {
     Some(match data_type {
         DataType::Int8 | DataType::UInt8 => DataType::Int16,

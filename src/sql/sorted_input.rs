@@ -1,6 +1,6 @@
-//! Aggregates over a sorted subquery. PostgreSQL and DuckDB feed `string_agg(name, ', ')` its rows in the order in which the subquery
-//! below gives them, and the manual of PostgreSQL names that as a way to order an aggregate ("Aggregate Functions", on input
-//! ordering). DataFusion may read rows in any order, so that the subquery's order is written into the aggregate here.
+//! Aggregates over a sorted subquery. PostgreSQL and DuckDB feed `string_agg(name, ', ')` its rows in the order in which the
+//! subquery below gives them, and the manual of PostgreSQL names that as a way to order an aggregate ("Aggregate Functions", on
+//! input ordering). DataFusion may read rows in any order, so that the subquery's order is written into the aggregate here.
 
 use std::sync::Arc;
 

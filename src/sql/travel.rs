@@ -1,7 +1,7 @@
 //! Tables as they were: `t version as of 3`, `t timestamp as of '…'`, `table_changes('t', 3)`.
 //!
-//! Neither the parser nor the planner knows these. What is wanted of a table is put into its name, behind a character that no name
-//! holds, before the text is parsed; whoever looks the name up takes it off again with [`pinned`].
+//! Neither the parser nor the planner knows these. What is wanted of a table is put into its name, behind a character that no
+//! name holds, before the text is parsed; whoever looks the name up takes it off again with [`pinned`].
 
 use std::ops::ControlFlow;
 

@@ -1,7 +1,7 @@
 //! Tables as they were, and what commits changed.
 //!
-//! Changes are worked out from files: the rows of those that a commit added less the rows of those that it removed. A commit that only
-//! rewrites files changes nothing, then.
+//! Changes are worked out from files: the rows of those that a commit added less the rows of those that it removed. A commit that
+//! only rewrites files changes nothing, then.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -123,7 +123,7 @@ values ({{ names }})
 
 {% macro default__get_merge_update_columns(merge_update_columns, merge_exclude_columns, dest_columns) %}
   {%- if merge_update_columns and merge_exclude_columns -%}
-    {{ exceptions.raise_compiler_error('Model cannot specify merge_update_columns and merge_exclude_columns. Please update model to use only one config') }}
+    {{ exceptions.raise_compiler_error('`merge_update_columns` and `merge_exclude_columns` exclude each other: give one of them') }}
   {%- elif merge_update_columns -%}
     {{ return(merge_update_columns) }}
   {%- endif -%}
@@ -178,7 +178,7 @@ values ({{ names }})
   {%- if on_schema_change in ['sync_all_columns', 'append_new_columns', 'fail', 'ignore'] -%}
     {{ return(on_schema_change) }}
   {%- endif -%}
-  {%- do log('Invalid value for on_schema_change (' ~ on_schema_change ~ ') specified. Setting default value of ' ~ default ~ '.') -%}
+  {%- do log('`on_schema_change` cannot be `' ~ on_schema_change ~ '`: ' ~ default ~ ' is used.') -%}
   {{ return(default) }}
 {% endmacro %}
 
@@ -251,13 +251,11 @@ values ({{ names }})
   {%- set changes = check_for_schema_changes(source_relation, target_relation) -%}
   {%- if changes['schema_changed'] -%}
     {%- if on_schema_change == 'fail' -%}
-      {%- set message = 'The source and target schemas on this incremental model are out of sync!\n    They can be reconciled in several ways:\n'
-        ~ '      - set the `on_schema_change` config to either append_new_columns or sync_all_columns, depending on your situation.\n'
-        ~ '      - Re-run the incremental model with `full_refresh: True` to update the target schema.\n'
-        ~ '      - update the schema manually and re-run the process.\n\n    Additional troubleshooting context:\n'
-        ~ '       Source columns not in target: ' ~ changes['source_not_in_target'] | map(attribute='name') | list ~ '\n'
-        ~ '       Target columns not in source: ' ~ changes['target_not_in_source'] | map(attribute='name') | list ~ '\n'
-        ~ '       New column types: ' ~ changes['new_target_types'] -%}
+      {%- set message = 'the query and the table are out of sync, and `on_schema_change` is `fail`.\n'
+        ~ 'Build it anew with --full-refresh, alter the table by hand, or let `on_schema_change` add or sync columns.\n'
+        ~ '  Source columns not in target: ' ~ changes['source_not_in_target'] | map(attribute='name') | list ~ '\n'
+        ~ '  Target columns not in source: ' ~ changes['target_not_in_source'] | map(attribute='name') | list ~ '\n'
+        ~ '  New column types: ' ~ changes['new_target_types'] -%}
       {%- do exceptions.raise_compiler_error(message) -%}
     {%- else -%}
       {%- do sync_column_schemas(on_schema_change, target_relation, changes) -%}

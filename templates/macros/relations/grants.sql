@@ -108,7 +108,7 @@ revoke {{ privilege }} on {{ relation.render() }} from {{ get_quoted_csv(grantee
     {%- if statements -%}
       {{ call_dcl_statements(statements) }}
     {%- else -%}
-      {%- do log('On ' ~ relation.render() ~ ': All grants are in place, no revocation or granting needed.') -%}
+      {%- do log('On ' ~ relation.render() ~ ': grants are as configured') -%}
     {%- endif -%}
   {%- endif -%}
 {% endmacro %}

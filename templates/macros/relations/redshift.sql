@@ -4,7 +4,7 @@
 {% macro dist(dist) -%}
   {%- if dist is none or dist is undefined -%}
   {%- elif dist is not string -%}
-    {%- do exceptions.raise_compiler_error("The 'dist' config must be a single value (e.g. dist: primary_key), not a list or other type.") -%}
+    {%- do exceptions.raise_compiler_error("`dist` takes all, even, auto or the name of one column, as text") -%}
   {%- elif dist | trim | lower in ('all', 'even') -%}
 diststyle {{ dist | trim | lower }}
   {%- elif dist | trim | lower != 'auto' -%}
@@ -213,7 +213,7 @@ values (
 {%- set names = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
 {%- set batch = model.batch -%}
 {%- if not batch or not batch.event_time_start or not batch.event_time_end -%}
-  {%- do exceptions.raise_compiler_error('dbt could not compute the start and end timestamps for the running batch') -%}
+  {%- do exceptions.raise_compiler_error('the batch has no start or no end: a microbatch model is built batch by batch') -%}
 {%- endif -%}
 {%- set conditions = redshift__predicates(target, arg_dict.get('incremental_predicates')) -%}
 {%- do conditions.append(model.config.event_time ~ " >= TIMESTAMP '" ~ batch.event_time_start ~ "'") -%}
@@ -244,7 +244,7 @@ insert into {{ target }} ({{ names }})
     with known as (
         select ordinal_position, table_schema, column_name, data_type, character_maximum_length, numeric_precision, numeric_scale
         from information_schema."columns"
-        where table_name = '{{ relation.identifier }}'
+        where table_name = '{{ escape_single_quotes(relation.identifier) }}'
         {%- if relation.schema %}
         union all
         select ordinal_position, view_schema, col_name,
@@ -258,13 +258,13 @@ insert into {{ target }} ({{ names }})
             case when col_type like 'numeric%' then nullif(split_part({{ digits }}, ',', 2), '')::int end
         from pg_get_late_binding_view_cols()
             cols(view_schema name, view_name name, col_name name, col_type varchar, ordinal_position int)
-        where view_name = '{{ relation.identifier }}'
+        where view_name = '{{ escape_single_quotes(relation.identifier) }}'
         {%- endif %}
     )
     select column_name, data_type, character_maximum_length, numeric_precision, numeric_scale
     from known
     {%- if relation.schema %}
-    where table_schema = '{{ relation.schema }}'
+    where table_schema = '{{ escape_single_quotes(relation.schema) }}'
     {%- endif %}
     order by ordinal_position
   {% endcall %}

@@ -134,7 +134,7 @@
   {%- set suffix = suffix ~ modules.datetime.datetime.now().strftime('%H%M%S%f') if dstring else suffix -%}
   {%- set longest = base_relation.relation_max_name_length() -%}
   {%- if suffix | length > longest -%}
-    {%- do exceptions.raise_compiler_error('Relation suffix is too long (' ~ suffix | length ~ ' characters). Maximum length is ' ~ longest ~ ' characters.') -%}
+    {%- do exceptions.raise_compiler_error('the suffix `' ~ suffix ~ '` alone is longer than a name may be: ' ~ longest ~ ' characters') -%}
   {%- endif -%}
   {{ return(base_relation.incorporate(path={'identifier': base_relation.identifier[:longest - suffix | length] ~ suffix})) }}
 {% endmacro %}
