@@ -77,7 +77,10 @@ impl Session {
         args.extend(self.windows(flags).artifact_args());
         args.extend(self.args.artifact_args());
         args.extend(flags.command_args.clone());
-        args.retain(|name, value| !value.is_null() && !(*value == Json::Bool(false) && ONLY_IF_ON.contains(&name.as_str())));
+        args.retain(|name, value| {
+            let is_off = *value == Json::Bool(false) && ONLY_IF_ON.contains(&name.as_str());
+            !value.is_null() && !is_off
+        });
         args
     }
 
